@@ -1,0 +1,1 @@
+"""What annotators see: templates, styles and instructions in plain words. Standard library only."""
