@@ -45,8 +45,9 @@ def display(y: npt.ArrayLike, *, s: float, m: float, polarity: Polarity) -> Floa
     """
     if not (s > 0 and m > 0 and np.isfinite(s) and np.isfinite(m)):
         raise ValueError(f"s and m must be finite and positive, not s={s!r}, m={m!r}")
-    z = TOP * np.arcsinh(np.asarray(y, dtype=np.float64) / s) / np.arcsinh(m / s)
-    return np.clip(z, lowest(polarity), TOP)
+    z: Floats = TOP * np.arcsinh(np.asarray(y, dtype=np.float64) / s) / np.arcsinh(m / s)
+    shown: Floats = np.clip(z, lowest(polarity), TOP)
+    return shown
 
 
 def l_ref(truths: npt.ArrayLike) -> float:
@@ -84,3 +85,30 @@ def bonus(above_par: float, *, per_point: Decimal, minor_units: int = 2) -> int:
     """
     exact = per_point * Decimal(repr(max(0.0, above_par))) * (Decimal(10) ** minor_units)
     return int(exact.quantize(Decimal(1), rounding=ROUND_HALF_UP))
+
+
+def correlation(guess: npt.ArrayLike, truth: npt.ArrayLike, weight: npt.ArrayLike | None = None) -> float:
+    """Correlation of guesses with truths, under `weight` (inverse sampling probabilities) where it is given.
+
+    -1 to 1; nan where either side is constant or fewer than two pairs are there. Kept for comparison only: it is
+    blind to bias and to scale, and undefined for a constant guess.
+    """
+    g, t = np.asarray(guess, dtype=np.float64), np.asarray(truth, dtype=np.float64)
+    w = np.ones_like(g) if weight is None else np.asarray(weight, dtype=np.float64)
+    total = float(w.sum())
+    if g.size < 2 or not total > 0:
+        return float("nan")
+    g, t = g - float(w @ g) / total, t - float(w @ t) / total
+    spread = float(w @ (g * g)) * float(w @ (t * t))
+    return float(np.clip(float(w @ (g * t)) / np.sqrt(spread), -1.0, 1.0)) if spread > 1e-20 else float("nan")
+
+
+def r2(guess: npt.ArrayLike, truth: npt.ArrayLike) -> float:
+    """neuron-explainer's r2: `1 - mean((truth - guess)²) / mean(truth²)`; nan where every truth is 0.
+
+    Its zero is the guess 0, not the best constant, so that a constant guess may earn up to half: kept for
+    comparison with published figures only.
+    """
+    g, t = np.asarray(guess, dtype=np.float64), np.asarray(truth, dtype=np.float64)
+    power = float(t @ t)
+    return 1.0 - float((t - g) @ (t - g)) / power if power > 0 else float("nan")

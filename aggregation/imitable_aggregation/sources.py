@@ -1,0 +1,173 @@
+"""From files to typed tables, and to the list of rows that are in no state to be used."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from .checks import Flags, missing_columns, plausible_guess, typed
+from .csv_lines import CHUNK, Spoiled, read_csv, shown
+from .errors import TableError
+from .tables import EPISODES_PLAYED, GUESSES, QUARANTINE, TARGETS, Table
+
+FILES = ("guesses.csv", "guesses.csv.gz", "guesses.parquet")
+"""Names under which a folder may hold its guesses; the first found is read (a CSV may be mended by hand)."""
+
+
+@dataclass
+class Quarantine:
+    """Rows that could not be used, in the order they were met."""
+
+    rows: list[tuple[str, int, str, str]] = field(default_factory=list)
+
+    def add(self, file: Path, spoiled: list[Spoiled]) -> None:
+        """Put rows of one file aside."""
+        self.rows += [(file.name, s.line, s.row, s.reason) for s in spoiled]
+
+    def frame(self) -> pd.DataFrame:
+        """All of them by file and line."""
+        names = [column.name for column in QUARANTINE.columns]
+        rows = sorted(self.rows, key=lambda row: (row[0], row[1]))
+        frame = pd.DataFrame(rows, columns=pd.Index(names))
+        return frame.astype({"file": "str", "line": "int64", "row": "str", "reason": "str"})
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some typed rows of a table, with the text they were made of."""
+
+    frame: pd.DataFrame
+    bad: dict[str, Flags]
+    """Where a cell was there but could not be read as its column's type."""
+    cells: Any
+    """The pyarrow table they were read from."""
+    lines: npt.NDArray[np.int64]
+
+    def row(self, at: int) -> str:
+        """A row as it was found."""
+        values = (column[at].as_py() for column in self.cells.columns)
+        return shown(",".join("" if value is None else str(value) for value in values))
+
+
+def find_guesses(source: Path) -> Path:
+    """The file of guesses that a source means: itself, or the one in the folder."""
+    if not source.exists():
+        raise TableError("there is no such file or folder", remedy="check the path", file=source)
+    if source.is_file():
+        if source.suffix not in (".csv", ".parquet") and not source.name.endswith(".csv.gz"):
+            raise TableError("is neither .csv, .csv.gz nor .parquet", remedy="convert it to one of these", file=source)
+        return source
+    for name in FILES:
+        if (source / name).is_file():
+            return source / name
+    raise TableError(
+        f"holds none of {', '.join(FILES)}",
+        remedy="give a folder that `imitable export` wrote, or a file of guesses",
+        file=source,
+    )
+
+
+def parts(path: Path, table: Table, quarantine: Quarantine) -> Iterator[Part]:
+    """Read a CSV or Parquet file in typed parts; structurally broken rows go to the quarantine."""
+    if path.suffix == ".parquet":
+        yield from _parquet(path, table)
+        return
+    plausible: Callable[[dict[str, str]], bool] = plausible_guess
+    if table is not GUESSES:
+        plausible = lambda cells: all(cells[name].strip() for name in table.required)  # noqa: E731
+    checked = False
+
+    def checked_plausible(cells: dict[str, str]) -> bool:
+        return not missing_columns(cells, table) and plausible(cells)
+
+    for chunk in read_csv(path, plausible=checked_plausible):
+        if not checked:
+            _require(path, chunk.cells.column_names, table)
+            checked = True
+        quarantine.add(path, chunk.spoiled)
+        frame, bad = typed(chunk.cells, table)
+        yield Part(frame, bad, chunk.cells, chunk.lines)
+    if not checked:
+        raise TableError("holds a header and no rows", remedy="give a file with at least one row", file=path)
+
+
+def _parquet(path: Path, table: Table) -> Iterator[Part]:
+    try:
+        with pq.ParquetFile(path) as file:
+            _require(path, file.schema_arrow.names, table)
+            first = 1
+            for batch in file.iter_batches(CHUNK):
+                cells = pa.Table.from_batches([batch])
+                frame, bad = typed(cells, table)
+                yield Part(frame, bad, cells, np.arange(first, first + len(frame), dtype=np.int64))
+                first += len(frame)
+    except (pa.ArrowException, OSError) as error:
+        raise TableError(
+            f"cannot be read as Parquet ({error})", remedy="write it again, or give a CSV", file=path
+        ) from error
+
+
+def _require(path: Path, found: list[str], table: Table) -> None:
+    missing = missing_columns(found, table)
+    if not missing:
+        twice = [name for name in table.required if f"{name}.1" in found]
+        if twice:
+            raise TableError(f"has the column {twice[0]} twice", remedy="keep one of them", file=path, field=twice[0])
+        return
+    split = next((f"{word}s" for word, sign in (("semicolon", ";"), ("tab", "\t")) if sign in found[0]), "")
+    hint = f"save it separated by commas, not {split}" if split and len(found) == 1 else "add or rename it"
+    raise TableError(
+        f"lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
+        f" (found: {', '.join(name[:40] for name in found[:40])})",
+        remedy=hint,
+        file=path,
+        field=missing[0],
+    )
+
+
+def side_table(path: Path, table: Table, quarantine: Quarantine) -> pd.DataFrame | None:
+    """Read targets.csv or episodes_played.csv if it is there; the first row of a key stands."""
+    if not path.is_file():
+        return None
+    key = table.key[0]
+    frames: list[pd.DataFrame] = []
+    seen: set[str] = set()
+    for part in parts(path, table, quarantine):
+        keep = np.ones(len(part.frame), dtype=bool)
+        for at, value in enumerate(part.frame[key]):
+            reason = f"{key} is empty" if pd.isna(value) else f"{key} came before" if value in seen else ""
+            if reason:
+                keep[at] = False
+                quarantine.add(path, [Spoiled(int(part.lines[at]), part.row(at), reason)])
+            else:
+                seen.add(value)
+        frames.append(part.frame[keep])
+    return pd.concat(frames, ignore_index=True)
+
+
+def side_tables(folder: Path | None, quarantine: Quarantine) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
+    """The targets and the episodes played that lie beside the guesses, where there are any."""
+    if folder is None:
+        return None, None
+    return (
+        side_table(folder / "targets.csv", TARGETS, quarantine),
+        side_table(folder / "episodes_played.csv", EPISODES_PLAYED, quarantine),
+    )
+
+
+def input_hash(paths: list[Path]) -> str:
+    """SHA-256 over the names and bytes of the files that were read."""
+    digest = hashlib.sha256()
+    for path in sorted(paths):
+        with path.open("rb") as stream:
+            digest.update(f"{path.name}\0{hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,22 @@
+"""The only room that touches tensors: corpus to tokens to activations. What leaves it is numpy."""
+
+from imitable.activations.capture import Moments, Scan, columns, moments
+from imitable.activations.corpus import Text, read_corpus
+from imitable.activations.models import Loaded, load_model
+from imitable.activations.sites import Site, mlp_sites
+from imitable.activations.windows import Window, windows
+
+__all__ = [
+    "Loaded",
+    "Moments",
+    "Scan",
+    "Site",
+    "Text",
+    "Window",
+    "columns",
+    "load_model",
+    "mlp_sites",
+    "moments",
+    "read_corpus",
+    "windows",
+]

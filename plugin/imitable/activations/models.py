@@ -1,0 +1,129 @@
+"""Loading a transformer and its tokenizer: what ships with imitable, a local folder, or a Hugging Face hub name."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from imitable.campaign import Model
+from imitable.errors import MissingExtra, ModelError
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model ready to be run, and what must be stored beside its truths."""
+
+    model_id: str
+    model: Any
+    """The base transformer, without a language-modelling head, in evaluation mode, float32."""
+    tokenizer: Any
+    """A fast tokenizer: only these know where in the text a token lies."""
+    sha256: str
+    """Hash of the weights, the configuration and the tokenizer."""
+    versions: dict[str, str]
+    """Versions of the libraries, dtype and attention implementation that the truths depend on."""
+
+
+def load_model(spec: Model, *, base: Path) -> Loaded:
+    """Load a model as stated in campaign.toml. Relative folders start at `base`.
+
+    Raises ModelError for a folder without weights or tokenizer, pickled weights, or a hub that does not answer,
+    and MissingExtra when torch or transformers is not installed.
+    """
+    try:
+        import torch
+        import transformers
+    except ImportError as error:
+        raise MissingExtra("models", wanted_for="Building a campaign") from error
+    where = _locate(spec, base)
+    with _quiet(transformers):
+        try:
+            tokenizer = transformers.AutoTokenizer.from_pretrained(where, revision=spec.revision, use_fast=True)
+            model = transformers.AutoModel.from_pretrained(
+                where, revision=spec.revision, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
+            )
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            first = str(error).strip().split("\n")[0]
+            raise ModelError(
+                f"The model {where} cannot be loaded: {first} Give [model] path a folder with config.json, "
+                "safetensors weights and a tokenizer, or a hub name that this machine can reach."
+            ) from error
+    if not tokenizer.is_fast:
+        raise ModelError(
+            f"The model {where} has only a slow tokenizer, which cannot say where in a text a token lies. "
+            "Add a tokenizer.json to its folder (transformers' convert_slow_tokenizer makes one)."
+        )
+    model.eval()
+    largest = model.get_input_embeddings().weight.shape[0]
+    if len(tokenizer) > largest:
+        raise ModelError(
+            f"The tokenizer in {where} has {len(tokenizer)} tokens and the model only {largest}: they do not belong "
+            "together. Put the model's own tokenizer into its folder."
+        )
+    return Loaded(
+        model_id=spec.model_id,
+        model=model,
+        tokenizer=tokenizer,
+        sha256=_hash(model, tokenizer),
+        versions={
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+            "dtype": "float32",
+            "attention": str(getattr(model.config, "_attn_implementation", "unknown")),
+        },
+    )
+
+
+def _locate(spec: Model, base: Path) -> str:
+    if spec.path.startswith("builtin:"):
+        name = spec.path.removeprefix("builtin:")
+        folder = Path(str(files("imitable.builtin"))) / name
+        if not folder.is_dir():
+            raise ModelError(f"There is no built-in model '{name}'. The built-in one is builtin:stories260K.")
+        return str(folder)
+    folder = base / Path(spec.path).expanduser()
+    if not folder.exists():
+        if spec.path.startswith((".", "/", "~")):
+            raise ModelError(f"There is no model folder {folder}. Correct [model] path.")
+        return spec.path
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"{folder} has no config.json. Give [model] path a folder that transformers can load.")
+    if not list(folder.glob("*.safetensors")):
+        pickled = list(folder.glob("*.bin")) + list(folder.glob("*.pt"))
+        remedy = (
+            f"{pickled[0].name} is a pickle, which can run code; convert it with model.save_pretrained(folder)"
+            if pickled
+            else "Add model.safetensors"
+        )
+        raise ModelError(f"{folder} has no safetensors weights. {remedy}.")
+    return str(folder)
+
+
+@contextmanager
+def _quiet(transformers: Any) -> Iterator[None]:
+    """Keep the library's own bars and advice off the runner's terminal while it loads."""
+    logger = logging.getLogger("transformers")
+    level, bars = logger.level, transformers.utils.logging.is_progress_bar_enabled()
+    logger.setLevel(logging.ERROR)
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        if bars:
+            transformers.utils.logging.enable_progress_bar()
+
+
+def _hash(model: Any, tokenizer: Any) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.contiguous().cpu().numpy().tobytes())
+    digest.update(tokenizer.backend_tokenizer.to_str().encode())
+    return digest.hexdigest()

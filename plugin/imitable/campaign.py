@@ -1,0 +1,369 @@
+"""campaign.toml as a checked model, and the folder that it lies in."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import tomllib
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from imitable.errors import CampaignError
+
+KEY_BYTES = 32
+
+_KINDS_YET = ("neuron",)
+_LEVELS_YET = ("text", "examples")
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _money(text: str) -> str:
+    amount = Decimal(text)
+    if not amount.is_finite() or amount < 0 or amount != round(amount, 2):
+        raise ValueError('must be an amount of zero or more with at most two decimals, such as "3.00"')
+    return text
+
+
+Amount = Annotated[str, Field(pattern=r"^\d+(\.\d+)?$"), AfterValidator(_money)]
+"""Money as text, in the campaign's currency, so that no float ever holds it."""
+
+
+class About(_Table):
+    """[campaign]"""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.-]{0,79}$")
+    """What the campaign is called: letters, digits, spaces, `_`, `.`, `-`; at most 80."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of every random choice of the build. The same seed and key give the same bytes."""
+
+
+class Study(_Table):
+    """[study]"""
+
+    consent: str | None = None
+    """File in the campaign's folder, shown and agreed to before anything is recorded."""
+    contact: str = ""
+    """Whom annotators can write to."""
+
+
+class Model(_Table):
+    """[model] or [[models]]"""
+
+    path: str
+    """`builtin:stories260K`, a local folder, or a Hugging Face hub name."""
+    name: str | None = None
+    """MODEL in target ids; default: the hub name, or the folder's name."""
+    revision: str | None = None
+    """Commit, branch or tag on the hub; written into target ids as NAME@REVISION."""
+    dtype: Literal["float32"] = "float32"
+    """Truths are computed in float32."""
+
+    @property
+    def model_id(self) -> str:
+        """MODEL, as target ids write it."""
+        bare = self.name or self.path.removeprefix("builtin:").rstrip("/")
+        if self.name is None and (self.path.startswith((".", "/", "~")) or Path(self.path).exists()):
+            bare = Path(self.path).name
+        return f"{bare}@{self.revision}" if self.revision else bare
+
+
+class Corpus(_Table):
+    """[corpus]"""
+
+    path: str
+    """`builtin:tinystories`, a .txt, .jsonl, .csv or .parquet file, a folder of them, or a glob."""
+    column: str = "text"
+    """Column or field that holds the text in .jsonl, .csv and .parquet."""
+    max_tokens: int = Field(default=48, ge=8, le=4096)
+    """Tokens in a shown text, at most; the shown text is the model's whole input."""
+    min_tokens: int | None = Field(default=None, ge=4)
+    """Tokens in a shown text, at least; default: two thirds of `max_tokens`."""
+    document: str = Field(default="block:10", pattern=r"^(block:[1-9]\d*|text)$")
+    """What counts as one document: `block:N` is N consecutive texts, `text` is each text alone."""
+
+    @property
+    def block(self) -> int:
+        """Consecutive texts in one document."""
+        return 1 if self.document == "text" else int(self.document.split(":")[1])
+
+    @property
+    def shortest(self) -> int:
+        """Fewest tokens in a shown text."""
+        return self.min_tokens or max(4, self.max_tokens * 2 // 3)
+
+    @model_validator(mode="after")
+    def _shortest_fits(self) -> Corpus:
+        if self.shortest > self.max_tokens:
+            raise ValueError(f"min_tokens ({self.shortest}) is larger than max_tokens ({self.max_tokens})")
+        return self
+
+
+class Select(_Table):
+    """select = { method = "kurtosis", count = 12 }"""
+
+    method: str
+    """A selection method: `kurtosis`, `random`, or one that an installed extension provides."""
+    count: int = Field(ge=1)
+    """How many targets in all, over the sites of this table."""
+
+
+class Targets(_Table):
+    """[[targets]]"""
+
+    kind: str = "neuron"
+    """What to imitate. `neuron`: an MLP hidden unit."""
+    sites: list[str] = Field(min_length=1)
+    """Where, for instance ["mlp.2", "mlp.3"]."""
+    polarity: Literal["auto", "pos", "neg", "both"] = "auto"
+    """Which side of the activation is played; `auto` takes the side with the larger extreme."""
+    select: Select | None = None
+    units: list[Annotated[int, Field(ge=0)]] | None = None
+    """Units by number, at every site of this table; instead of `select`."""
+
+    @model_validator(mode="after")
+    def _one_way_to_choose(self) -> Targets:
+        if (self.select is None) == (self.units is None):
+            raise ValueError('needs either units = [3, 17] or select = { method = "kurtosis", count = 12 }')
+        if self.kind not in _KINDS_YET:
+            raise ValueError(f"kind '{self.kind}' cannot be built by this version; it builds {_KINDS_YET[0]}")
+        return self
+
+
+class Pool(_Table):
+    """pool = { practice = 60, held_out = 40 }"""
+
+    practice: int = Field(default=60, ge=2)
+    """Items a target has for practice rounds, at most."""
+    held_out: int = Field(default=40, ge=2)
+    """Items a target has for held-out rounds, at most."""
+
+
+class Episode(_Table):
+    """[episode]"""
+
+    levels: list[str] = Field(default=["examples"], min_length=1)
+    """What is seen besides the text; with several, each episode gets one at random."""
+    practice: int = Field(default=15, ge=0)
+    """Rounds with the truth shown after the guess."""
+    held_out: int = Field(default=5, ge=0)
+    """Rounds without; they measure."""
+    pool: Pool = Pool()
+    abandon_after_minutes: float = Field(default=30, gt=0)
+    """An unfinished episode gives its place back after this long without a guess."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Episode:
+        unknown = [level for level in self.levels if level not in _LEVELS_YET]
+        if unknown:
+            raise ValueError(f"level '{unknown[0]}' is not one of {', '.join(_LEVELS_YET)}")
+        if len(set(self.levels)) != len(self.levels):
+            raise ValueError("levels repeats itself")
+        if self.practice + self.held_out == 0:
+            raise ValueError("an episode without rounds cannot be played")
+        if self.practice > self.pool.practice or self.held_out > self.pool.held_out:
+            raise ValueError("an episode needs more rounds than its pool has items; enlarge pool")
+        return self
+
+
+class Sitting(_Table):
+    """[sitting]"""
+
+    episodes: int = Field(default=4, ge=1)
+    """Episodes, on different targets, that one annotator plays in one go."""
+    minutes: int = Field(default=15, ge=1)
+    """How long that takes, as annotators are told."""
+
+
+class Serve(_Table):
+    """[serve]"""
+
+    public_url: str | None = Field(default=None, pattern=r"^https?://[^\s?#]+$")
+    """Where annotators reach the game; links start with it."""
+
+
+class Store(_Table):
+    """[store]"""
+
+    url: str = "sqlite"
+    """`sqlite` (DIR/campaign.db) or postgresql://...; IMITABLE_STORE_URL overrides it."""
+
+
+class Web(_Table):
+    """[platform.web]"""
+
+    annotators_per_target: int = Field(default=10, ge=1)
+    """Finished episodes wanted for each target and level."""
+    open: bool = False
+    """True: anyone with the address may play, unpaid. False: personal links only."""
+
+
+class LabelStudio(_Table):
+    """[platform.label_studio]"""
+
+    url: str = "http://localhost:8080"
+    annotators_per_target: int = Field(default=10, ge=1)
+    proxied: bool = False
+
+
+class Prolific(_Table):
+    """[platform.prolific]"""
+
+    places: int = Field(default=30, ge=1)
+    annotators_per_target: int = Field(default=10, ge=1)
+
+
+class MTurk(_Table):
+    """[platform.mturk]"""
+
+    endpoint_url: str | None = None
+    annotators_per_target: int = Field(default=10, ge=1)
+
+
+class Platforms(_Table):
+    """[platform]"""
+
+    web: Web = Web()
+    label_studio: LabelStudio | None = None
+    prolific: Prolific | None = None
+    mturk: MTurk | None = None
+
+
+class Pay(_Table):
+    """[pay]"""
+
+    currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$")
+    base: Amount = "0.00"
+    """For a sitting."""
+    bonus_per_point: Amount = "0.00"
+    """For each point above par in the held-out rounds."""
+    floor_per_hour: Amount = "0.00"
+    cap: Amount | None = None
+    """For the whole campaign, fees included."""
+
+
+class Campaign(_Table):
+    """campaign.toml"""
+
+    campaign: About
+    study: Study = Study()
+    model: Model | None = None
+    models: list[Model] = []
+    corpus: Corpus
+    targets: list[Targets] = Field(min_length=1)
+    episode: Episode = Episode()
+    sitting: Sitting = Sitting()
+    serve: Serve = Serve()
+    store: Store = Store()
+    platform: Platforms = Platforms()
+    pay: Pay = Pay()
+
+    @model_validator(mode="after")
+    def _models_differ(self) -> Campaign:
+        if (self.model is None) == (not self.models):
+            raise ValueError("needs one [model] table, or several [[models]], and not both")
+        names = [model.model_id for model in self.all_models]
+        if len(set(names)) != len(names):
+            raise ValueError(f"two models are called '{max(names, key=names.count)}'; give each its own name")
+        return self
+
+    @property
+    def all_models(self) -> list[Model]:
+        """The models, however they were written."""
+        return [self.model] if self.model is not None else self.models
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A campaign's folder: campaign.toml, secret.key, build/ and what the game writes."""
+
+    path: Path
+    config: Campaign
+    key: bytes
+    """The campaign key: every id is derived from it, and it is never exported."""
+
+    @property
+    def build(self) -> Path:
+        """Where `imitable build` puts what it made."""
+        return self.path / "build"
+
+    def derive(self, purpose: str, *parts: object, size: int = 16) -> str:
+        """`size` hex digits of HMAC-SHA256(key, purpose and parts, one a line): an id that tells nothing."""
+        message = "\n".join([purpose, *(str(part) for part in parts)]).encode()
+        return hmac.new(self.key, message, hashlib.sha256).hexdigest()[:size]
+
+    def annotator_id(self, platform: str, platform_id: str) -> str:
+        """`a_` and 16 hex digits; the platform's own id cannot be recovered from it without the key."""
+        digest = hmac.new(self.key, f"{platform}\n{platform_id}".encode(), hashlib.sha256).hexdigest()
+        return f"a_{digest[:16]}"
+
+    def consent_text(self) -> str:
+        """The consent text, or an empty string when the campaign states none."""
+        if not self.config.study.consent:
+            return ""
+        path = self.path / self.config.study.consent
+        try:
+            return path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise CampaignError(
+                f"The consent text {path} named in campaign.toml, [study] consent, cannot be read "
+                f"({error}). Write it as UTF-8 text, or remove the line."
+            ) from error
+
+
+def open_folder(path: Path) -> Folder:
+    """Read and check a campaign's folder. Raises CampaignError naming file, table and key."""
+    config = read_config(path / "campaign.toml")
+    key_path = path / "secret.key"
+    try:
+        key = bytes.fromhex(key_path.read_text(encoding="ascii").strip())
+    except (OSError, ValueError) as error:
+        raise CampaignError(
+            f"{key_path} is missing or is not a key ({error}). Put back the file that 'imitable new' made: "
+            "all ids of this campaign come from it."
+        ) from error
+    if len(key) < KEY_BYTES:
+        raise CampaignError(f"{key_path} holds only {len(key)} bytes; put back the {KEY_BYTES}-byte key.")
+    return Folder(path, config, key)
+
+
+def write_key(path: Path) -> None:
+    """Make a fresh campaign key at `path`, readable by its owner only; an existing key is never replaced."""
+    path.touch(mode=0o600, exist_ok=False)
+    path.write_text(secrets.token_hex(KEY_BYTES) + "\n", encoding="ascii")
+
+
+def read_config(path: Path) -> Campaign:
+    """Read and check one campaign.toml. Raises CampaignError naming file, table and key."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise CampaignError(f"There is no {path}. Make a campaign with: imitable new {path.parent}") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise CampaignError(f"{path} cannot be read: {error}. Mend that place and try again.") from error
+    try:
+        return Campaign.model_validate(data)
+    except ValidationError as error:
+        problems = [_say(problem) for problem in error.errors()]
+        raise CampaignError(f"{path}: " + "; ".join(problems) + ". Mend this and try again.") from error
+
+
+def _say(problem: Any) -> str:
+    where, *inner = problem["loc"] or ("",)
+    table = f"table [{where}]" if where else "the file"
+    keys = ".".join(f"#{part + 1}" if isinstance(part, int) else part for part in inner)
+    if problem["type"] == "extra_forbidden":
+        named = f"table [{where}], unknown key '{keys}'" if keys else f"unknown table [{where}]"
+        return f"{named} (see 'imitable new' for the keys there are)"
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "missing":
+        message = "is missing"
+    shown = "" if problem["type"] in ("missing", "value_error") else f" (it is {problem['input']!r})"
+    return f"{table}{f', key {keys!r}' if keys else ''}: {message}{shown}"

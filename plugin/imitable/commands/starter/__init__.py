@@ -1,0 +1,1 @@
+"""What `imitable new` writes."""

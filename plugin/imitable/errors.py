@@ -1,0 +1,65 @@
+"""The errors that imitable raises on purpose. Each message names the thing at fault and ends with what to do.
+
+    ImitableError                 the user can fix it: printed without a traceback, exit code 1
+    ├── CampaignError             campaign.toml, secret.key or the campaign's folder
+    ├── CorpusError               a text that cannot be read
+    ├── ModelError                a model that cannot be loaded, hooked or vouched for
+    ├── BuildError                nothing playable came out of a build, or it would overwrite one that was played
+    ├── StoreError                the campaign's database
+    ├── PlatformError             a platform that is unknown or that refuses
+    ├── GameError                 a request that the game refuses; it says so to the annotator, kindly
+    ├── MissingExtra              an optional part of the package is not installed
+    └── TablesError               a table that cannot be read or written (aggregation's TableError, translated)
+
+Errors of other libraries (pydantic, SQLAlchemy, httpx, pyarrow) are translated where they arise; they never reach
+a user raw.
+"""
+
+from __future__ import annotations
+
+
+class ImitableError(Exception):
+    """Root of the tree. The text is one or two plain sentences, the last of them the next action."""
+
+
+class CampaignError(ImitableError):
+    """campaign.toml, secret.key or the folder around them."""
+
+
+class CorpusError(ImitableError):
+    """A text that cannot be read."""
+
+
+class ModelError(ImitableError):
+    """A model that cannot be loaded, hooked or vouched for."""
+
+
+class BuildError(ImitableError):
+    """Nothing playable came out of a build, or it would overwrite one that was played."""
+
+
+class StoreError(ImitableError):
+    """The campaign's database."""
+
+
+class PlatformError(ImitableError):
+    """A platform that is unknown or that refuses."""
+
+
+class GameError(ImitableError):
+    """A request that the game refuses."""
+
+
+class TablesError(ImitableError):
+    """A table that cannot be read or written."""
+
+
+class MissingExtra(ImitableError):
+    """An optional part of the package is not installed."""
+
+    def __init__(self, extra: str, *, wanted_for: str) -> None:
+        super().__init__(
+            f"{wanted_for} needs the extra '{extra}', which is not installed. "
+            f"Install it with: pip install 'imitable[{extra}]'"
+        )
+        self.extra = extra

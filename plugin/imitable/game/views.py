@@ -1,0 +1,173 @@
+"""What an annotator is shown at one moment: every page of the game as a value, rendered as HTML or sent as JSON.
+
+No view but `Reveal` has a field that could hold a truth, so a page that is not a reveal cannot leak one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One token of an example, with the activation that the annotator may see."""
+
+    text: str
+    """The characters of the token, as they stand in the text."""
+    value: float
+    """Activation on the display scale, one decimal."""
+    heat: int
+    """`value` rounded to a shade, -10 to 10 (0: no colour)."""
+
+
+@dataclass(frozen=True)
+class ExampleText:
+    """A text from the examples' own split, with the activation at every token shown."""
+
+    pieces: tuple[Piece, ...]
+    focus: int
+    """Index into `pieces` of the token that the example is about."""
+    value: float
+    """Activation at the focus token, display scale."""
+
+
+@dataclass(frozen=True)
+class Stimulus:
+    """A text with one marked token: `before` + `focus` + `after` is the text, character for character."""
+
+    before: str
+    focus: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where the annotator stands in the sitting and in the episode."""
+
+    episode: int
+    """1-based number of this episode in the sitting."""
+    episodes: int
+    """Episodes that the sitting is planned to hold."""
+    trial: int
+    """1-based round of this episode."""
+    practice: int
+    """Practice rounds of an episode (trials 1 to `practice`)."""
+    held_out: int
+    """Held-out rounds of an episode (the trials after them)."""
+    points: float
+    """Points earned in this episode's practice rounds so far, 10 at most a round."""
+
+
+@dataclass(frozen=True)
+class Landing:
+    """The page behind a link: what this is, what is asked, what is paid. Nothing is recorded yet."""
+
+    kind: ClassVar[str] = "landing"
+    campaign: str
+    code: str
+    """The link's own code, to be posted back to /start."""
+    episodes: int
+    rounds: int
+    """Rounds in one episode."""
+    minutes: int
+    """About how long the sitting takes."""
+    low: float
+    """Lower end of the scale that most targets use, 0 or -10."""
+    consent: str
+    """Consent text, plain paragraphs separated by blank lines; empty when the campaign states none."""
+    contact: str
+    pay: str
+    """One sentence on pay, or an empty string when nothing is paid."""
+    resumed: bool
+    """True when this link was used before: the button continues, and nothing is lost."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """One question: how active is the target at the marked token?"""
+
+    kind: ClassVar[str] = "round"
+    tutorial: bool
+    """True for the practice target that is in no campaign; then `round_id` is the step's number."""
+    round_id: str
+    phase: str
+    """`practice` (the truth is shown after the guess), `held_out` (it is not) or `check`."""
+    progress: Progress
+    stimulus: Stimulus
+    examples: tuple[ExampleText, ...]
+    low: float
+    high: float
+    first_of_target: bool
+    """True on the first round of an episode: say that this is a new target."""
+    first_held_out: bool
+    """True on the first held-out round: say that from now on the answers are not shown."""
+    notice: str = ""
+    """A friendly word on what just happened ("Recorded."), or empty."""
+    error: str = ""
+    """Why the last guess was not taken, with what to do; empty if there was none."""
+
+
+@dataclass(frozen=True)
+class Reveal:
+    """The answer, after the guess is committed."""
+
+    kind: ClassVar[str] = "reveal"
+    tutorial: bool
+    progress: Progress
+    stimulus: Stimulus
+    guess: float
+    truth: float
+    points: float
+    """Points of this round, 0 to 10."""
+    low: float
+    high: float
+    repeated: bool
+    """True when this round had been answered before: the first answer stands."""
+    next: str
+    """What the button leads to: `round`, `held_out` (the rounds without answers begin), `questions` or `episode`."""
+    coaching: str = ""
+    """A hint on the practice target; empty in the real game."""
+
+
+@dataclass(frozen=True)
+class Questions:
+    """Three questions after an episode."""
+
+    kind: ClassVar[str] = "questions"
+    episode_id: str
+    progress: Progress
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Done:
+    """The sitting is over."""
+
+    kind: ClassVar[str] = "done"
+    episodes: int
+    """Episodes finished in this sitting."""
+    guesses: int
+    points: float
+    """Practice points of the whole sitting."""
+    best_possible: float
+    """Ten times the practice rounds played."""
+    stopped: bool
+    """True when the annotator ended the sitting early."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something is wrong, said kindly, with what to do next."""
+
+    kind: ClassVar[str] = "problem"
+    title: str
+    message: str
+
+
+View = Landing | Round | Reveal | Questions | Done | Problem
+
+
+def as_json(view: View, token: str = "") -> dict[str, object]:
+    """The view as plain JSON values, with its kind and the session's token."""
+    return {"kind": view.kind, "token": token, **asdict(view)}

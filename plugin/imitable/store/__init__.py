@@ -1,0 +1,7 @@
+"""The record: SQLAlchemy Core tables and migrations, SQLite by default, PostgreSQL by URL; and the files of a build."""
+
+from imitable.store import tables
+from imitable.store.build_files import load_build, read_build, read_report, write_build
+from imitable.store.engine import Store, open_store
+
+__all__ = ["Store", "load_build", "open_store", "read_build", "read_report", "tables", "write_build"]

@@ -1,0 +1,122 @@
+"""What a build leaves behind: files in DIR/build that appear all at once, and the same rows in the store."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import delete, insert
+
+from imitable.errors import BuildError
+from imitable.rounds import AnswerKey, Example, Item, MadeTarget, PlayedTarget
+from imitable.store import tables
+from imitable.store.engine import Store
+
+_FILES: dict[str, type] = {"targets": PlayedTarget, "items": Item, "truths": AnswerKey, "examples": Example}
+
+Record = TypeVar("Record")
+
+
+def write_build(folder: Path, made: Sequence[MadeTarget], report: dict[str, Any]) -> None:
+    """Write DIR/build: one Parquet file a kind of record, and report.json. All of it, or nothing.
+
+    The folder and truths.parquet are for the runner's eyes only (modes 0700 and 0600).
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows: dict[str, list[Any]] = {
+        "targets": [one.target for one in made],
+        "items": [item for one in made for item in one.items],
+        "truths": [answer for one in made for answer in one.answers],
+        "examples": [example for one in made for example in one.examples],
+    }
+    fresh, old = folder.with_name(".build-new"), folder.with_name(".build-old")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(mode=0o700, parents=True)
+    for name, records in rows.items():
+        path = fresh / f"{name}.parquet"
+        path.touch(mode=0o600)
+        pq.write_table(pa.Table.from_pylist([asdict(record) for record in records]), path)
+    text = json.dumps(report, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+    (fresh / "report.json").write_text(text, encoding="utf-8")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    fresh.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def read_report(folder: Path) -> dict[str, Any] | None:
+    """The report of the build in DIR/build, or None when there is none."""
+    path = folder / "report.json"
+    try:
+        report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise BuildError(f"{path} is damaged ({error}). Remove {folder} and run 'imitable build' again.") from error
+    return report
+
+
+def read_build(folder: Path) -> dict[str, list[Any]]:
+    """The records of a build, by file name: `targets`, `items`, `truths`, `examples`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return {name: _records(kind, pq.read_table(folder / f"{name}.parquet")) for name, kind in _FILES.items()}
+    except (OSError, pa.ArrowException) as error:
+        raise BuildError(f"{folder} is damaged ({error}). Remove it and run 'imitable build' again.") from error
+
+
+def _records(kind: type[Record], table: Any) -> list[Record]:
+    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]  # the kinds are dataclasses
+    return [kind(**{name: _frozen(row[name]) for name in names}) for row in table.to_pylist()]
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(part) for part in value) if isinstance(value, list) else value
+
+
+def load_build(store: Store, *, name: str, build_hash: str, records: dict[str, list[Any]]) -> None:
+    """Put a build into the store in one transaction, in place of an unplayed one."""
+    rows: dict[Any, list[dict[str, Any]]] = {
+        tables.targets: [asdict(target) for target in records["targets"]],
+        tables.items: [
+            {
+                "item_id": item.item_id,
+                "target_id": item.target_id,
+                "split": item.split,
+                "text": item.text,
+                "focus_start": item.focus[0],
+                "focus_end": item.focus[1],
+                "active": item.stratum != "inactive",
+                "weight": item.weight,
+            }
+            for item in records["items"]
+        ],
+        tables.truths: [
+            {"item_id": answer.item_id, "truth": answer.truth, "activation": answer.activation}
+            for answer in records["truths"]
+        ],
+        tables.examples: [asdict(example) for example in records["examples"]],
+    }
+    campaign = {
+        "campaign_id": store.campaign_id,
+        "name": name,
+        "build_hash": build_hash,
+        "built_at": datetime.now(UTC),
+    }
+    with store.write() as connection:
+        for table in (tables.truths, tables.items, tables.examples, tables.targets, tables.campaigns):
+            connection.execute(delete(table))
+        connection.execute(insert(tables.campaigns), [campaign])
+        for table, values in rows.items():
+            if values:
+                connection.execute(insert(table), values)

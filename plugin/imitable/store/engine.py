@@ -1,0 +1,161 @@
+"""Opening the campaign's database: SQLite (WAL) in its folder, or PostgreSQL by URL; same code, same migrations."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, func, select, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from imitable.campaign import Folder
+from imitable.errors import MissingExtra, StoreError
+from imitable.store import tables
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class Store:
+    """The record of one campaign: what is paid on, ranked on, and restarted from."""
+
+    def __init__(self, engine: Engine, folder: Folder) -> None:
+        self.engine = engine
+        self.campaign_id = "c_" + folder.derive("campaign", folder.config.campaign.name)
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that writes. On SQLite it holds the one write lock from its first statement."""
+        with _said(self.engine), self.engine.connect() as connection:
+            if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.rollback()
+                raise
+            connection.commit()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that only reads."""
+        with _said(self.engine), self.engine.connect() as connection:
+            yield connection
+            connection.rollback()
+
+    def build_hash(self) -> str | None:
+        """Hash of the build that is loaded, or None. Raises StoreError when the database is another campaign's."""
+        with self.read() as connection:
+            row = connection.execute(select(tables.campaigns)).first()
+        if row is None:
+            return None
+        if row.campaign_id != self.campaign_id:
+            raise StoreError(
+                f"This database already holds the campaign '{row.name}', made with another key. "
+                "Give each campaign its own database: change [store] url or IMITABLE_STORE_URL."
+            )
+        return str(row.build_hash)
+
+    def played(self) -> int:
+        """Number of episodes that have begun."""
+        with self.read() as connection:
+            return int(connection.execute(select(func.count()).select_from(tables.episodes)).scalar_one())
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()
+
+
+def open_store(folder: Folder) -> Store:
+    """Open the campaign's database and bring its tables up to date.
+
+    Raises StoreError for a database that cannot be reached, is newer than this version, or is another campaign's.
+    """
+    url = os.environ.get("IMITABLE_STORE_URL") or folder.config.store.url
+    engine = _engine(url, folder.path)
+    try:
+        _migrate(engine)
+    except SQLAlchemyError as error:
+        engine.dispose()
+        raise StoreError(
+            f"The database {_shown(engine)} cannot be used: {_first_line(error)}. "
+            "Check [store] url (or IMITABLE_STORE_URL) and that the server is running."
+        ) from error
+    store = Store(engine, folder)
+    store.build_hash()
+    return store
+
+
+def _engine(url: str, folder: Path) -> Engine:
+    if url == "sqlite":
+        engine = create_engine(
+            f"sqlite:///{folder / 'campaign.db'}", connect_args={"timeout": 30, "check_same_thread": False}
+        )
+        event.listen(engine, "connect", _prepare_sqlite)
+        return engine
+    if not url.startswith(("postgresql://", "postgresql+psycopg://")):
+        raise StoreError("The store's url is neither 'sqlite' nor postgresql://... Correct [store] url.")
+    try:
+        import psycopg  # noqa: F401  # looked for here, so that its absence is said in our words
+    except ImportError as error:
+        raise MissingExtra("serve", wanted_for="A PostgreSQL store") from error
+    address = url.replace("postgresql://", "postgresql+psycopg://", 1)
+    return create_engine(address, pool_size=10, max_overflow=20, pool_pre_ping=True)
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # transactions begin where we say so, not where the driver guesses
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _migrate(engine: Engine) -> None:
+    from alembic import command
+    from alembic.config import Config
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+    from alembic.util import CommandError
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    head = ScriptDirectory.from_config(config).get_current_head()
+    with engine.connect() as connection:
+        if MigrationContext.configure(connection).get_current_revision() == head:
+            return
+        connection.rollback()
+        # One process migrates, the others wait and then find nothing to do.
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            connection.execute(text("SELECT pg_advisory_xact_lock(7045421)"))
+        config.attributes["connection"] = connection
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise StoreError(
+                f"The database {_shown(engine)} was made by a newer version of imitable ({error}). Upgrade imitable."
+            ) from error
+        connection.commit()
+
+
+@contextmanager
+def _said(engine: Engine) -> Iterator[None]:
+    """Translate the driver's errors; integrity errors are the caller's business and pass."""
+    try:
+        yield
+    except DBAPIError as error:
+        if type(error).__name__ == "IntegrityError":
+            raise
+        raise StoreError(
+            f"The database {_shown(engine)} did not answer: {_first_line(error)}. Nothing was lost; try again."
+        ) from error
+
+
+def _shown(engine: Engine) -> str:
+    return engine.url.render_as_string(hide_password=True)
+
+
+def _first_line(error: Exception) -> str:
+    return str(getattr(error, "orig", None) or error).strip().split("\n")[0].rstrip(".")

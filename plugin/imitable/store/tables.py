@@ -1,0 +1,220 @@
+"""The campaign's tables. One database holds one campaign; migrations in `migrations/` make exactly these."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+
+class _UtcTime(TypeDecorator[datetime]):
+    """Aware UTC times in and out, also where the database forgets the zone (SQLite)."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError("times in the store are aware UTC times")
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+_ID = String(40)
+_TIME = _UtcTime()
+
+campaigns = Table(
+    "campaigns",
+    metadata,
+    Column("campaign_id", _ID, primary_key=True),
+    Column("name", String(80), nullable=False),
+    Column("build_hash", String(64), nullable=False),
+    Column("built_at", _TIME, nullable=False),
+)
+"""One row: whose database this is, and which build it holds. Locked while targets are assigned."""
+
+targets = Table(
+    "targets",
+    metadata,
+    Column("target_id", String(300), primary_key=True),
+    Column("model_id", String(200), nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("site", String(120), nullable=False),
+    Column("unit", Integer, nullable=False),
+    Column("polarity", String(4), nullable=False),
+    Column("selected_by", String(200), nullable=False),
+    Column("l_ref", Float, nullable=False),
+    Column("scale_s", Float, nullable=False),
+    Column("scale_m", Float, nullable=False),
+    Column("file_hash", String(64), nullable=False),
+    Column("score", Float),
+)
+
+items = Table(
+    "items",
+    metadata,
+    Column("item_id", _ID, primary_key=True),
+    Column("target_id", ForeignKey(targets.c.target_id), nullable=False, index=True),
+    Column("split", String(10), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("focus_start", Integer, nullable=False),
+    Column("focus_end", Integer, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("weight", Float, nullable=False),
+)
+"""Questions. `active` is the half of the pool it was drawn from: episodes take from both."""
+
+truths = Table(
+    "truths",
+    metadata,
+    Column("item_id", ForeignKey(items.c.item_id), primary_key=True),
+    Column("truth", Float, nullable=False),
+    Column("activation", Float, nullable=False),
+)
+"""Answers, sealed: only the reveal (and the export, later) reads them."""
+
+examples = Table(
+    "examples",
+    metadata,
+    Column("target_id", ForeignKey(targets.c.target_id), primary_key=True),
+    Column("place", Integer, primary_key=True),
+    Column("role", String(10), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("offsets", JSON, nullable=False),
+    Column("values", JSON, nullable=False),
+)
+
+identities = Table(
+    "identities",
+    metadata,
+    Column("annotator_id", _ID, primary_key=True),
+    Column("platform", String(40), nullable=False),
+    Column("platform_id", String(200), nullable=False),
+    Column("created_at", _TIME, nullable=False),
+    UniqueConstraint("platform", "platform_id"),
+)
+"""Who is behind a pseudonym. In no export, page or log."""
+
+links = Table(
+    "links",
+    metadata,
+    Column("code_hash", String(64), primary_key=True),
+    Column("platform", String(40), nullable=False),
+    Column("platform_id", String(200), nullable=False),
+    Column("created_at", _TIME, nullable=False),
+    UniqueConstraint("platform", "platform_id"),
+)
+"""Personal links. Only the hash of a link's code is kept."""
+
+sittings = Table(
+    "sittings",
+    metadata,
+    Column("sitting_id", _ID, primary_key=True),
+    Column("annotator_id", ForeignKey(identities.c.annotator_id), nullable=False, index=True),
+    Column("platform", String(40), nullable=False),
+    Column("assignment", String(200), nullable=False),
+    Column("consent_version", String(64), nullable=False),
+    Column("started_at", _TIME, nullable=False),
+    Column("tutorial_done_at", _TIME),
+    Column("ended_at", _TIME),
+    Column("ended_by", String(20)),
+    UniqueConstraint("platform", "assignment"),
+)
+"""One platform assignment each: money is owed per sitting."""
+
+episodes = Table(
+    "episodes",
+    metadata,
+    Column("episode_id", _ID, primary_key=True),
+    Column("annotator_id", ForeignKey(identities.c.annotator_id), nullable=False),
+    Column("target_id", ForeignKey(targets.c.target_id), nullable=False, index=True),
+    Column("level", String(20), nullable=False),
+    Column("assigned_by", String(20), nullable=False),
+    Column("assignment_probability", Float, nullable=False),
+    Column("started_at", _TIME, nullable=False),
+    Column("last_seen_at", _TIME, nullable=False),
+    Column("completed_at", _TIME),
+    UniqueConstraint("annotator_id", "target_id"),
+)
+"""One annotator playing one target, once ever."""
+
+sitting_episodes = Table(
+    "sitting_episodes",
+    metadata,
+    Column("sitting_id", ForeignKey(sittings.c.sitting_id), primary_key=True),
+    Column("place", Integer, primary_key=True),
+    Column("episode_id", ForeignKey(episodes.c.episode_id), nullable=False, unique=True),
+)
+"""Sittings only point to episodes."""
+
+rounds = Table(
+    "rounds",
+    metadata,
+    Column("round_id", _ID, primary_key=True),
+    Column("episode_id", ForeignKey(episodes.c.episode_id), nullable=False),
+    Column("trial", Integer, nullable=False),
+    Column("phase", String(10), nullable=False),
+    Column("item_id", ForeignKey(items.c.item_id), nullable=False),
+    Column("shown_at", _TIME),
+    UniqueConstraint("episode_id", "trial"),
+    CheckConstraint("trial >= 1", name="trial"),
+)
+"""The plan of an episode, fixed at its first page."""
+
+guesses = Table(
+    "guesses",
+    metadata,
+    Column("episode_id", ForeignKey(episodes.c.episode_id), primary_key=True),
+    Column("trial", Integer, primary_key=True),
+    Column("guess", Float, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("answered_at", _TIME, nullable=False),
+)
+"""Committed guesses: the first write wins, nothing is ever updated."""
+
+answers = Table(
+    "answers",
+    metadata,
+    Column("episode_id", ForeignKey(episodes.c.episode_id), primary_key=True),
+    Column("fun", Integer),
+    Column("interest", Integer),
+    Column("explanation", Text),
+    Column("answered_at", _TIME, nullable=False),
+    CheckConstraint("fun BETWEEN 1 AND 5", name="fun"),
+    CheckConstraint("interest BETWEEN 1 AND 5", name="interest"),
+)
+"""The three questions after an episode."""
+
+Index("ix_episodes_annotator_id_started_at", episodes.c.annotator_id, episodes.c.started_at)

@@ -1,0 +1,1 @@
+"""Files that the pages load from our own origin: nothing else is ever fetched."""

@@ -1,0 +1,165 @@
+// The pages work without this file: every step is a plain form. With it, a step does not reload the page,
+// the slider and the keyboard help to guess, and a lost connection loses nothing.
+"use strict";
+
+(() => {
+  const $ = (selector) => document.querySelector(selector);
+  const TIMEOUT_MS = 20000;
+  const byTouch = matchMedia("(pointer: coarse)").matches;
+  let busy = false;
+  let examplesOpen = true; // whoever folds the examples keeps them folded in the next round
+
+  // ---- the guess: slider and box show one number, and there is none until the annotator gives one ----
+
+  const show = (value) => {
+    const slider = $("#slider");
+    const set = value !== "" && Number.isFinite(Number(value));
+    slider.classList.toggle("unset", !set);
+    slider.value = set ? value : (Number(slider.min) + Number(slider.max)) / 2;
+    slider.setAttribute("aria-valuetext", set ? String(Number(value)) : "not set yet");
+    if (set) complain("");
+  };
+
+  const choose = (value) => {
+    const box = $("#guess");
+    const within = Math.min(Number(box.max), Math.max(Number(box.min), value));
+    box.value = String(Math.round(within * 10) / 10);
+    show(box.value);
+  };
+
+  const complain = (message) => {
+    const error = $("#error");
+    if (error.textContent !== message) error.textContent = message;
+    $("#guess").toggleAttribute("aria-invalid", false);
+    if (message) $("#guess").setAttribute("aria-invalid", "true");
+  };
+
+  const refusal = () => {
+    const box = $("#guess");
+    const range = `from ${Number(box.min)} to ${Number(box.max)}`.replaceAll("-", "−");
+    if (box.value === "") return `Please guess first: move the slider or type a number ${range}.`;
+    if (!box.validity.valid) return `The scale goes ${range}. Please choose a number on it.`;
+    return "";
+  };
+
+  // ---- moving from page to page ----
+
+  const arrive = () => {
+    const form = $("form[data-guess]");
+    const examples = $(".examples");
+    if (examples) {
+      examples.open = examplesOpen;
+      examples.addEventListener("toggle", () => { examplesOpen = examples.open; });
+    }
+    if (!form) return;
+    form.noValidate = true; // our own words instead of the browser's bubble
+    $("#slider").hidden = false;
+    if (!byTouch) $(".keys").hidden = false;
+    if ($("#guess").value !== "") show($("#guess").value);
+    else $("#slider").setAttribute("aria-valuetext", "not set yet");
+  };
+
+  const focusFirst = () => {
+    // On a phone the keyboard would cover the slider, so there the heading takes the focus of a new round.
+    const target = (byTouch ? null : $("#guess")) || $("#next") || $("main h1");
+    if (target) target.focus({ preventScroll: true });
+  };
+
+  const trouble = (form, text) => {
+    const said = document.createElement("p");
+    said.className = "trouble";
+    said.setAttribute("role", "alert");
+    said.textContent = text;
+    form.append(said);
+  };
+
+  const send = async (form, submitter) => {
+    const buttons = document.querySelectorAll("main button");
+    const body = new URLSearchParams(new FormData(form));
+    busy = true;
+    buttons.forEach((button) => { button.disabled = true; });
+    $("main").setAttribute("aria-busy", "true");
+    document.querySelectorAll(".trouble").forEach((old) => old.remove());
+    const clock = new AbortController();
+    const alarm = setTimeout(() => clock.abort(), TIMEOUT_MS);
+    try {
+      const reply = await fetch(form.action, { method: "POST", body, signal: clock.signal, credentials: "same-origin" });
+      const page = new DOMParser().parseFromString(await reply.text(), "text/html");
+      const main = page.querySelector("main[data-announce]"); // ours, and not some proxy’s error page
+      if (!main) throw new Error("no page in the reply");
+      $("main").replaceWith(document.adoptNode(main));
+      document.title = page.title;
+      scrollTo(0, 0);
+      arrive();
+      focusFirst();
+      $("#live").textContent = main.dataset.announce.replace(/\s+/g, " ").trim();
+    } catch {
+      buttons.forEach((button) => { button.disabled = false; });
+      $("main").removeAttribute("aria-busy");
+      trouble(form, "That did not get through. Nothing is lost: check your connection and press the button again. "
+        + "Sending twice does no harm, only the first answer counts.");
+      if (submitter) submitter.focus({ preventScroll: true });
+    } finally {
+      clearTimeout(alarm);
+      busy = false;
+    }
+  };
+
+  // ---- listeners sit on the document, so a swapped page needs none of its own ----
+
+  document.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (busy) return;
+    const form = event.target;
+    if (form.matches("[data-guess]")) {
+      const message = refusal();
+      complain(message);
+      if (message) return $(byTouch ? "#slider" : "#guess").focus();
+    }
+    send(form, event.submitter);
+  });
+
+  // The next page's button appears where the last one was: the second half of a double click must not press it.
+  document.addEventListener("click", (event) => {
+    if (event.detail > 1 && event.target.closest("button")) event.preventDefault();
+  });
+
+  document.addEventListener("input", (event) => {
+    if (event.target.id === "slider") choose(Number(event.target.value));
+    if (event.target.id === "guess") show(event.target.value);
+  });
+
+  // A tap on the unset thumb, without moving it, is a guess too: browsers send no "input" for it.
+  document.addEventListener("pointerup", (event) => {
+    if (event.target.id === "slider" && event.target.classList.contains("unset")) choose(Number(event.target.value));
+  });
+
+  document.addEventListener("wheel", (event) => {
+    // A scroll over the focused box would change the guess unseen.
+    if (event.target.id === "guess") event.target.blur();
+  }, { passive: true });
+
+  const STEPS = { ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1 };
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && event.repeat) return event.preventDefault(); // a held key must not skip the answer
+    const box = $("#guess");
+    if (!box || busy || event.ctrlKey || event.metaKey || event.altKey) return;
+    const at = event.target;
+    const sideways = event.key === "ArrowLeft" || event.key === "ArrowRight"; // in the box these move the cursor
+    if (event.key in STEPS && (at.id === "slider" || (at === box && !sideways))) {
+      event.preventDefault();
+      const from = box.value === "" ? (Number(box.min) + Number(box.max)) / 2 : Number(box.value);
+      choose(from + STEPS[event.key] * (event.shiftKey ? 0.1 : 0.5));
+    } else if (/^[0-9.,-]$/.test(event.key) && at !== box && !at.matches("textarea, input:not([type=range])")) {
+      if (box.value !== "") { box.value = ""; show(""); } // typing elsewhere starts a new number
+      box.focus(); // the key itself then lands in the box
+    } else if (event.key === "Enter" && at.id === "slider") {
+      event.preventDefault();
+      box.form.requestSubmit();
+    }
+  });
+
+  arrive();
+  if ($("form[data-guess]") && !byTouch) $("#guess").focus({ preventScroll: true });
+})();
