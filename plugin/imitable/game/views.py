@@ -5,8 +5,11 @@ No view but `Reveal` has a field that could hold a truth, so a page that is not 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import ClassVar
+import json
+from dataclasses import dataclass
+from typing import ClassVar, get_args
+
+from pydantic import TypeAdapter
 
 
 @dataclass(frozen=True)
@@ -168,6 +171,10 @@ class Problem:
 View = Landing | Round | Reveal | Questions | Done | Problem
 
 
-def as_json(view: View, token: str = "") -> dict[str, object]:
-    """The view as plain JSON values, with its kind and the session's token."""
-    return {"kind": view.kind, "token": token, **asdict(view)}
+_WRITERS: dict[type[View], TypeAdapter[View]] = {view: TypeAdapter(view) for view in get_args(View)}
+
+
+def as_json(view: View, token: str = "") -> bytes:
+    """The view as one JSON object, with its kind and the session's token first."""
+    head = json.dumps({"kind": view.kind, "token": token}).encode()
+    return head[:-1] + b", " + _WRITERS[type(view)].dump_json(view)[1:]

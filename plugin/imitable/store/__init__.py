@@ -2,6 +2,6 @@
 
 from imitable.store import tables
 from imitable.store.build_files import load_build, read_build, read_report, write_build
-from imitable.store.engine import Store, open_store
+from imitable.store.engine import Store, insert_once, open_store
 
-__all__ = ["Store", "load_build", "open_store", "read_build", "read_report", "tables", "write_build"]
+__all__ = ["Store", "insert_once", "load_build", "open_store", "read_build", "read_report", "tables", "write_build"]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, func, select, text
+from sqlalchemy import Connection, Engine, Table, create_engine, event, func, select, text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from imitable.campaign import Folder
@@ -24,11 +27,13 @@ class Store:
     def __init__(self, engine: Engine, folder: Folder) -> None:
         self.engine = engine
         self.campaign_id = "c_" + folder.derive("campaign", folder.config.campaign.name)
+        # SQLite has one writer: threads of this process queue here, instead of polling its lock.
+        self._queue = threading.Lock() if engine.dialect.name == "sqlite" else nullcontext()
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that writes. On SQLite it holds the one write lock from its first statement."""
-        with _said(self.engine), self.engine.connect() as connection:
+        with self._queue, _said(self.engine), self.engine.connect() as connection:
             if connection.dialect.name == "sqlite":
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
@@ -68,6 +73,18 @@ class Store:
         self.engine.dispose()
 
 
+def insert_once(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
+    """Insert a row unless its key is taken: the first write wins. Returns True when this one was written."""
+    return connection.execute(_insert_once(table, connection.dialect.name), row).rowcount == 1
+
+
+@cache
+def _insert_once(table: Table, dialect: str) -> Any:
+    if dialect == "sqlite":
+        return sqlite.insert(table).on_conflict_do_nothing()
+    return postgresql.insert(table).on_conflict_do_nothing()
+
+
 def open_store(folder: Folder) -> Store:
     """Open the campaign's database and bring its tables up to date.
 
@@ -90,9 +107,9 @@ def open_store(folder: Folder) -> Store:
 
 def _engine(url: str, folder: Path) -> Engine:
     if url == "sqlite":
-        engine = create_engine(
-            f"sqlite:///{folder / 'campaign.db'}", connect_args={"timeout": 30, "check_same_thread": False}
-        )
+        path = folder / "campaign.db"
+        path.touch(mode=0o600)  # it holds the truths
+        engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30, "check_same_thread": False})
         event.listen(engine, "connect", _prepare_sqlite)
         return engine
     if not url.startswith(("postgresql://", "postgresql+psycopg://")):

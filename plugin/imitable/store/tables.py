@@ -147,7 +147,7 @@ sittings = Table(
     Column("assignment", String(200), nullable=False),
     Column("consent_version", String(64), nullable=False),
     Column("started_at", _TIME, nullable=False),
-    Column("tutorial_done_at", _TIME),
+    Column("tutorial_step", Integer, nullable=False),
     Column("ended_at", _TIME),
     Column("ended_by", String(20)),
     UniqueConstraint("platform", "assignment"),

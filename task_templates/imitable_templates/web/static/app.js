@@ -65,6 +65,14 @@
     if (target) target.focus({ preventScroll: true });
   };
 
+  // The answer is best read next to the examples of its question, and the page stays where it was.
+  const keepBeside = (examples) => {
+    const page = $(".reveal .alone");
+    if (!examples || !page) return;
+    page.className = "beside";
+    page.append(examples);
+  };
+
   const trouble = (form, text) => {
     const said = document.createElement("p");
     said.className = "trouble";
@@ -87,7 +95,9 @@
       const page = new DOMParser().parseFromString(await reply.text(), "text/html");
       const main = page.querySelector("main[data-announce]"); // ours, and not some proxy’s error page
       if (!main) throw new Error("no page in the reply");
+      const examples = $(".beside .examples");
       $("main").replaceWith(document.adoptNode(main));
+      keepBeside(examples);
       document.title = page.title;
       scrollTo(0, 0);
       arrive();
@@ -132,6 +142,15 @@
   // A tap on the unset thumb, without moving it, is a guess too: browsers send no "input" for it.
   document.addEventListener("pointerup", (event) => {
     if (event.target.id === "slider" && event.target.classList.contains("unset")) choose(Number(event.target.value));
+  });
+
+  // Where the browser expects a point it drops a comma, and "0,5" would become 5.
+  const point = !(0.5).toLocaleString(navigator.language).includes(",");
+  document.addEventListener("beforeinput", (event) => {
+    if (point && event.target.id === "guess" && event.data === ",") {
+      event.preventDefault();
+      document.execCommand("insertText", false, ".");
+    }
   });
 
   document.addEventListener("wheel", (event) => {

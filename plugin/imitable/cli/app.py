@@ -1,0 +1,150 @@
+"""Every command of imitable. Heavy imports happen inside the command that needs them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from imitable import __version__
+from imitable.errors import ImitableError
+
+app = typer.Typer(
+    name="imitable",
+    help="Can a person learn to imitate one neuron? Turn a model's activations into a paid prediction game, and its "
+    "guesses into a ranking of what people can learn.",
+    epilog="Begin with 'imitable demo', or with 'imitable new my-campaign'.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+Campaign = Annotated[Path, typer.Argument(metavar="DIR", help="The campaign's folder, made by 'imitable new'.")]
+
+
+def main() -> None:
+    """Run the command line. Errors that the user can fix are printed without a traceback, with exit code 1."""
+    try:
+        app()
+    except ImitableError as error:
+        from imitable.cli.printing import err
+
+        err.print(f"[bold red]imitable:[/] {_plain(str(error))}")
+        sys.exit(1)
+
+
+def _plain(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"imitable {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def new(directory: Campaign) -> None:
+    """Make a campaign's folder: a commented campaign.toml that works as it is, a consent text, and secret.key."""
+    from imitable.cli.printing import out
+    from imitable.commands.new import new as make
+
+    for path in make(directory):
+        out.print(f"made {_plain(str(path))}")
+    out.print("Keep secret.key: every id comes from it, and it is never exported.")
+    out.print(f"Next: edit campaign.toml if you like, then [bold]imitable build {_plain(str(directory))}[/]")
+
+
+@app.command()
+def build(directory: Campaign) -> None:
+    """Run the model over the corpus; choose targets; draw their pools of items; seal the truths.
+
+    Safe to interrupt and to repeat: the same campaign.toml and secret.key give the same bytes.
+    """
+    from imitable.cli.printing import bar, out
+    from imitable.commands.build import build as make
+
+    done = make(directory, progress=bar)
+    where = _plain(str(directory))
+    if not done.fresh:
+        out.print(f"{where} is built already: {done.targets} targets, {done.items} items. Nothing had to be done.")
+    else:
+        out.print(f"Built {done.targets} targets with {done.items} items; truths are sealed in {where}.")
+    for one in done.left_out:
+        out.print(f"  left out {_plain(one.target_id)}: {_plain(one.reason)}")
+    for note in done.notes:
+        out.print(f"  note: {_plain(note)}")
+    out.print(f"Next: [bold]imitable publish {where} --platform web[/]")
+
+
+@app.command()
+def publish(
+    directory: Campaign,
+    platform: Annotated[str, typer.Option(help="Where annotators come from: web (personal links).")] = "web",
+    links: Annotated[
+        int | None, typer.Option(min=1, help="How many sittings to offer. Default: as many as the campaign needs.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be made, and make nothing.")] = False,
+) -> None:
+    """Offer the campaign to annotators. Safe to repeat: the same links come out again."""
+    from imitable.cli.printing import out
+    from imitable.commands.publish import publish as make
+
+    done = make(directory, platform=platform, places=links, dry_run=dry_run)
+    out.print(("Would make " if dry_run else "Made ") + _plain(done.what) + ".")
+    for path in done.files:
+        out.print(f"  {_plain(str(path))}")
+    out.print(f"Next: {_plain(done.next_step)}")
+
+
+@app.command()
+def serve(
+    directory: Campaign,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on. Use a reverse proxy with TLS in front.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8000,
+) -> None:
+    """Serve the game. Ctrl-C stops it; nothing is lost, and the same command goes on where it was."""
+    from imitable.campaign import Folder
+    from imitable.cli.printing import out
+    from imitable.commands.serve import serve as run
+
+    def ready(folder: Folder, address: str) -> None:
+        out.print(f"Serving '{_plain(folder.config.campaign.name)}' on {address}. Ctrl-C stops.")
+        if (folder.path / "links.csv").exists():
+            out.print(f"Personal links are in {_plain(str(folder.path / 'links.csv'))}.")
+        elif not folder.config.platform.web.open:
+            out.print(f"No one is invited yet: imitable publish {_plain(str(directory))} --platform web")
+        sys.stdout.flush()
+
+    run(directory, host=host, port=port, ready=ready)
+
+
+@app.command()
+def status(directory: Campaign) -> None:
+    """Say where a campaign is, and what to do next."""
+    from imitable.cli.printing import out
+    from imitable.commands.status import status as look
+
+    seen = look(directory)
+    out.print(f"[bold]{_plain(seen.campaign)}[/]: {seen.targets} targets, {seen.links} links, {seen.sittings} sittings")
+    out.print(
+        f"episodes: {seen.episodes_finished} finished of {seen.places} wanted, {seen.episodes_open} open; "
+        f"{seen.guesses} guesses"
+    )
+    out.print(f"Next: [bold]{_plain(seen.next_step)}[/]")

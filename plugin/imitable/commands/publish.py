@@ -1,0 +1,15 @@
+"""`imitable publish`: offer the campaign to annotators on a platform."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from imitable.commands.folders import built
+from imitable.platforms import Published, find_platform
+
+
+def publish(directory: Path, *, platform: str = "web", places: int | None = None, dry_run: bool = False) -> Published:
+    """Publish a built campaign. Safe to repeat. Raises ImitableError subclasses."""
+    chosen = find_platform(platform)
+    with built(directory) as (folder, store):
+        return chosen.publish(folder, store, places=places, dry_run=dry_run)

@@ -1,0 +1,69 @@
+"""`imitable status`: where a campaign is, and what to do next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import func, select
+
+from imitable.campaign import open_folder
+from imitable.store import open_store, tables
+
+
+@dataclass(frozen=True)
+class Status:
+    """Counts of a campaign, and the next action in words."""
+
+    campaign: str
+    targets: int
+    places: int
+    """Finished episodes wanted over all targets and levels."""
+    links: int
+    sittings: int
+    episodes_finished: int
+    episodes_open: int
+    guesses: int
+    next_step: str
+
+
+def status(directory: Path) -> Status:
+    """Look at a campaign's folder and store. Changes nothing but the database's schema, if that is old."""
+    folder = open_folder(directory)
+    store = open_store(folder)
+    try:
+        with store.read() as connection:
+
+            def count(table: object, *where: object) -> int:
+                query = select(func.count()).select_from(table).where(*where)  # type: ignore[arg-type]
+                return int(connection.execute(query).scalar_one())
+
+            targets = count(tables.targets)
+            links = count(tables.links)
+            sittings = count(tables.sittings)
+            finished = count(tables.episodes, tables.episodes.c.completed_at.is_not(None))
+            begun = count(tables.episodes)
+            guesses = count(tables.guesses)
+    finally:
+        store.close()
+    config = folder.config
+    places = targets * len(config.episode.levels) * config.platform.web.annotators_per_target
+    if targets == 0:
+        step = f"imitable build {directory}"
+    elif links == 0 and not config.platform.web.open:
+        step = f"imitable publish {directory} --platform web"
+    elif finished < places:
+        step = f"imitable serve {directory}, and send people their links"
+    else:
+        step = f"imitable export {directory} --out OUT, then imitable rank OUT --out RESULTS"
+    return Status(
+        campaign=config.campaign.name,
+        targets=targets,
+        places=places,
+        links=links,
+        sittings=sittings,
+        episodes_finished=finished,
+        episodes_open=begun - finished,
+        guesses=guesses,
+        next_step=step,
+    )

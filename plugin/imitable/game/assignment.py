@@ -1,0 +1,114 @@
+"""Which target an annotator plays next, and with what probability; and the plan of the episode, fixed there and then.
+
+A sitting's first target is drawn uniformly from the targets with a place left; the others at random among those with
+most places left. A place is a finished episode of a (target, level); an unfinished one holds its place until it is
+abandoned.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import numpy as np
+from sqlalchemy import Connection, func, insert, or_, select
+
+from imitable.campaign import Folder
+from imitable.game.content import Content
+from imitable.rounds import plan_rounds
+from imitable.store import tables
+
+
+def assign_next(
+    connection: Connection, folder: Folder, content: Content, *, sitting_id: str, annotator_id: str, now: datetime
+) -> str | None:
+    """Begin the sitting's next episode and return its id; None when nothing is left for this annotator.
+
+    Runs in the caller's transaction, which holds the campaign's row, so that two sittings cannot take one place.
+    """
+    connection.execute(select(tables.campaigns.c.campaign_id).with_for_update()).all()
+    place = connection.execute(
+        select(func.count())
+        .select_from(tables.sitting_episodes)
+        .where(tables.sitting_episodes.c.sitting_id == sitting_id)
+    ).scalar_one()
+    if place >= folder.config.sitting.episodes:
+        return None
+    left = _places_left(connection, folder, content, annotator_id, now)
+    open_targets = {target: levels for target, levels in left.items() if any(n > 0 for n in levels.values())}
+    if not open_targets:
+        return None
+    rng = np.random.default_rng(int(folder.derive("assign", sitting_id, place), 16))
+    totals = {target: sum(max(0, n) for n in levels.values()) for target, levels in open_targets.items()}
+    most = max(totals.values())
+    among = sorted(totals) if place == 0 else sorted(target for target, n in totals.items() if n == most)
+    target_id = among[int(rng.integers(len(among)))]
+    level, level_chance = _level(open_targets[target_id], rng)
+    episode_id = "e_" + folder.derive("episode", annotator_id, target_id)
+    connection.execute(
+        insert(tables.episodes).values(
+            episode_id=episode_id,
+            annotator_id=annotator_id,
+            target_id=target_id,
+            level=level,
+            assigned_by="uniform" if place == 0 else "most_places",
+            assignment_probability=level_chance / len(among),
+            started_at=now,
+            last_seen_at=now,
+        )
+    )
+    connection.execute(
+        insert(tables.sitting_episodes).values(sitting_id=sitting_id, place=place, episode_id=episode_id)
+    )
+    _plan(connection, folder, content, episode_id, target_id)
+    return episode_id
+
+
+def _places_left(
+    connection: Connection, folder: Folder, content: Content, annotator_id: str, now: datetime
+) -> dict[str, dict[str, int]]:
+    """Places left by target and level, over the targets that this annotator has not played."""
+    episode = folder.config.episode
+    wanted = folder.config.platform.web.annotators_per_target
+    cutoff = now - timedelta(minutes=episode.abandon_after_minutes)
+    episodes = tables.episodes.c
+    held = connection.execute(
+        select(episodes.target_id, episodes.level, func.count().label("n"))
+        .where(or_(episodes.completed_at.is_not(None), episodes.last_seen_at > cutoff))
+        .group_by(episodes.target_id, episodes.level)
+    )
+    taken = {(row.target_id, row.level): row.n for row in held}
+    played = set(connection.execute(select(episodes.target_id).where(episodes.annotator_id == annotator_id)).scalars())
+    return {
+        target: {level: wanted - taken.get((target, level), 0) for level in episode.levels}
+        for target in content.targets
+        if target not in played
+    }
+
+
+def _level(left: dict[str, int], rng: np.random.Generator) -> tuple[str, float]:
+    """A level, at random among those with most places left, and its probability."""
+    among = [level for level, places in left.items() if places == max(left.values())]
+    return among[int(rng.integers(len(among)))], 1 / len(among)
+
+
+def _plan(connection: Connection, folder: Folder, content: Content, episode_id: str, target_id: str) -> None:
+    episode = folder.config.episode
+    plan = plan_rounds(
+        content.targets[target_id].pools,
+        practice=episode.practice,
+        held_out=episode.held_out,
+        rng=np.random.default_rng(int(folder.derive("plan", episode_id), 16)),
+    )
+    connection.execute(
+        insert(tables.rounds),
+        [
+            {
+                "round_id": "r_" + folder.derive("round", episode_id, one.trial),
+                "episode_id": episode_id,
+                "trial": one.trial,
+                "phase": one.phase,
+                "item_id": one.item_id,
+            }
+            for one in plan
+        ],
+    )

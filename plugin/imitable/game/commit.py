@@ -1,0 +1,156 @@
+"""Commit, then reveal. The only module of the game that reads truths, and only those of guesses already committed.
+
+A guess is inserted under UNIQUE(episode_id, trial) in the transaction that unlocks its truth. The first write wins;
+a repeat returns what is stored.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, func, select, update
+
+from imitable.errors import GameError
+from imitable.store import insert_once, tables
+from imitable.targets import Polarity
+from imitable_aggregation import scoring
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A planned round, as it stands in the store."""
+
+    round_id: str
+    episode_id: str
+    target_id: str
+    item_id: str
+    trial: int
+    phase: str
+    last: bool
+    """True for the last round of its episode."""
+    shown_at: datetime | None
+    guess: float | None
+    """The committed guess, if there is one."""
+
+
+@dataclass(frozen=True)
+class Revealed:
+    """A committed round and its answer, display scale."""
+
+    trial: int
+    guess: float
+    truth: float
+
+
+# Statements are built once: building them costs more than running them.
+_every = tables.rounds.alias("every")
+_FIND_ROUND = (
+    select(
+        tables.rounds,
+        tables.episodes.c.target_id,
+        tables.guesses.c.guess,
+        select(func.max(_every.c.trial))
+        .where(_every.c.episode_id == tables.rounds.c.episode_id)
+        .scalar_subquery()
+        .label("last"),
+    )
+    .join(tables.episodes, tables.episodes.c.episode_id == tables.rounds.c.episode_id)
+    .join(tables.sitting_episodes, tables.sitting_episodes.c.episode_id == tables.rounds.c.episode_id)
+    .outerjoin(
+        tables.guesses,
+        and_(
+            tables.guesses.c.episode_id == tables.rounds.c.episode_id,
+            tables.guesses.c.trial == tables.rounds.c.trial,
+        ),
+    )
+    .where(tables.rounds.c.round_id == bindparam("round"), tables.sitting_episodes.c.sitting_id == bindparam("sitting"))
+)
+_COUNT_DONE = (
+    select(func.count()).select_from(tables.guesses).where(tables.guesses.c.episode_id == bindparam("episode"))
+)
+_SEEN = (
+    update(tables.episodes)
+    .where(tables.episodes.c.episode_id == bindparam("episode"))
+    .values(last_seen_at=bindparam("now"), completed_at=bindparam("completed"))
+)
+_REVEALED = (
+    select(tables.guesses.c.trial, tables.guesses.c.guess, tables.truths.c.truth)
+    .join(
+        tables.rounds,
+        and_(
+            tables.rounds.c.episode_id == tables.guesses.c.episode_id,
+            tables.rounds.c.trial == tables.guesses.c.trial,
+        ),
+    )
+    .join(tables.truths, tables.truths.c.item_id == tables.rounds.c.item_id)
+    .where(tables.guesses.c.episode_id == bindparam("episode"), tables.rounds.c.phase == "practice")
+    .order_by(tables.guesses.c.trial)
+)
+
+
+def read_guess(text: str, *, low: float) -> float:
+    """Read what an annotator typed. Raises GameError, to be shown as it is, for anything but a number in range."""
+    try:
+        guess = float(text.strip().replace(",", "."))
+    except ValueError:
+        guess = math.nan
+    if not low <= guess <= scoring.TOP:
+        raise GameError(f"Please give a number from {low:g} to {scoring.TOP:g}, such as 6.5, and submit again.")
+    return guess + 0.0
+
+
+def find_round(connection: Connection, *, sitting_id: str, round_id: str) -> Asked | None:
+    """A round that belongs to this sitting, or None: another person's round does not exist here."""
+    row = connection.execute(_FIND_ROUND, {"round": round_id, "sitting": sitting_id}).first()
+    if row is None:
+        return None
+    return Asked(
+        round_id=row.round_id,
+        episode_id=row.episode_id,
+        target_id=row.target_id,
+        item_id=row.item_id,
+        trial=row.trial,
+        phase=row.phase,
+        last=row.trial == row.last,
+        shown_at=row.shown_at,
+        guess=row.guess,
+    )
+
+
+def commit(connection: Connection, asked: Asked, guess: float, *, now: datetime) -> bool:
+    """Commit a guess; the caller's transaction makes it durable before anything is revealed.
+
+    Returns True when this guess was taken and False when one stood already (which then counts, not this one).
+    Raises GameError when the round is not the episode's next.
+    """
+    if asked.guess is not None:
+        return False
+    done = connection.execute(_COUNT_DONE, {"episode": asked.episode_id}).scalar_one()
+    if done != asked.trial - 1 or asked.shown_at is None:
+        raise GameError("That round is not open. Please go on from the current one.")
+    row: dict[str, Any] = {
+        "episode_id": asked.episode_id,
+        "trial": asked.trial,
+        "guess": guess,
+        "seconds": max(0.0, (now - asked.shown_at).total_seconds()),
+        "answered_at": now,
+    }
+    taken = insert_once(connection, tables.guesses, row)
+    if taken:
+        completed = now if asked.last else None
+        connection.execute(_SEEN, {"episode": asked.episode_id, "now": now, "completed": completed})
+    return taken
+
+
+def revealed(connection: Connection, episode_id: str) -> list[Revealed]:
+    """The episode's practice rounds that are committed, with their truths, in order. Held-out truths stay sealed."""
+    rows = connection.execute(_REVEALED, {"episode": episode_id})
+    return [Revealed(row.trial, row.guess, row.truth) for row in rows]
+
+
+def points_of(rounds: list[Revealed], polarity: Polarity) -> float:
+    """Sum of the points of revealed rounds."""
+    return sum(scoring.points(one.guess, one.truth, polarity) for one in rounds)

@@ -1,0 +1,78 @@
+"""The questions of a campaign, held in memory while it is served. There is no truth in here."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from imitable.game.views import ExampleText, Piece, Stimulus
+from imitable.store import Store, tables
+from imitable.targets import Polarity
+from imitable_aggregation import scoring
+
+
+@dataclass(frozen=True)
+class PlayableTarget:
+    """What the game must know of a target to ask about it."""
+
+    target_id: str
+    polarity: Polarity
+    examples: tuple[ExampleText, ...]
+    pools: dict[str, Sequence[tuple[str, bool]]]
+    """`practice` and `held_out`: (item_id, drawn from an active stratum)."""
+
+    @property
+    def low(self) -> float:
+        """Lower end of its scale."""
+        return scoring.lowest(self.polarity)
+
+
+@dataclass(frozen=True)
+class Content:
+    """Everything that may be shown before a guess."""
+
+    targets: dict[str, PlayableTarget]
+    stimuli: dict[str, Stimulus]
+    """By item_id."""
+
+
+def read_content(store: Store) -> Content:
+    """Read the questions from the store. The truths' table is not touched."""
+    examples: dict[str, list[ExampleText]] = defaultdict(list)
+    pools: dict[str, dict[str, list[tuple[str, bool]]]] = defaultdict(lambda: {"practice": [], "held_out": []})
+    stimuli = {}
+    with store.read() as connection:
+        for row in connection.execute(select(tables.examples).order_by("target_id", "place")):
+            examples[row.target_id].append(heat_map(row.text, row.offsets, row.values, row.position))
+        for row in connection.execute(select(tables.items).order_by("item_id")):
+            pools[row.target_id][row.split].append((row.item_id, row.active))
+            stimuli[row.item_id] = Stimulus(
+                row.text[: row.focus_start], row.text[row.focus_start : row.focus_end], row.text[row.focus_end :]
+            )
+        targets = {
+            row.target_id: PlayableTarget(
+                row.target_id, row.polarity, tuple(examples[row.target_id]), dict(pools[row.target_id])
+            )
+            for row in connection.execute(select(tables.targets).order_by("target_id"))
+        }
+    return Content(targets, stimuli)
+
+
+def heat_map(text: str, offsets: Sequence[Sequence[int]], values: Sequence[float], position: int) -> ExampleText:
+    """Cut a text into its tokens' characters, each with its value; characters between tokens join the next piece."""
+    pieces: list[Piece] = []
+    focus = end = 0
+    for at, ((start, stop), value) in enumerate(zip(offsets, values, strict=True)):
+        if stop <= start:
+            continue
+        if at == position:
+            focus = len(pieces)
+        shown = round(value, 1) + 0.0
+        pieces.append(Piece(text[min(end, start) if start >= end else start : stop], shown, round(value)))
+        end = stop
+    if end < len(text):
+        pieces.append(Piece(text[end:], 0.0, 0))
+    return ExampleText(tuple(pieces), focus, pieces[focus].value)

@@ -1,0 +1,218 @@
+"""The game: what an annotator sees next, and what each answer does. Every door calls these functions and no others."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, update
+
+from imitable.campaign import Folder
+from imitable.errors import GameError
+from imitable.game import toy
+from imitable.game.commit import commit, find_round, read_guess
+from imitable.game.content import Content, read_content
+from imitable.game.sessions import (
+    consent_version,
+    find_link,
+    open_sitting,
+    sitting_id_of,
+    sitting_of,
+    token_of,
+)
+from imitable.game.showing import Record, Showing, end_sitting, find_episode, find_sitting
+from imitable.game.views import Landing, Progress, Reveal, View
+from imitable.store import Store, insert_once, tables
+from imitable_aggregation import scoring
+
+LONGEST_EXPLANATION = 1000
+"""Characters kept of what an annotator writes."""
+
+_BOTH_QUESTIONS = "Please choose a number from 1 to 5 for both questions."
+
+
+class Game:
+    """One campaign, being played. Holds no state of its own: any number of processes may serve one store."""
+
+    def __init__(
+        self,
+        folder: Folder,
+        store: Store,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        fresh_name: Callable[[], str] = lambda: secrets.token_hex(16),
+    ) -> None:
+        self.folder = folder
+        self.store = store
+        self.content: Content = read_content(store)
+        self.consent = folder.consent_text()
+        self.clock = clock
+        self.fresh_name = fresh_name
+        """Names for people who come through the open link."""
+        self.show = Showing(folder, self.content, clock)
+
+    # Coming in
+
+    def landing(self, code: str) -> Landing:
+        """The page behind a link. Records nothing. An empty code is the open link. Raises GameError."""
+        config = self.folder.config
+        platform, name = self._who(code)
+        low = min((target.low for target in self.content.targets.values()), default=0.0)
+        with self.store.read() as connection:
+            known = name and find_sitting(connection, sitting_id_of(self.folder, platform, name))
+        return Landing(
+            campaign=config.campaign.name,
+            code=code,
+            episodes=config.sitting.episodes,
+            rounds=config.episode.practice + config.episode.held_out,
+            minutes=config.sitting.minutes,
+            low=low,
+            consent=self.consent,
+            contact=config.study.contact,
+            pay="" if not code else self._pay(),
+            resumed=bool(known),
+        )
+
+    def start(self, code: str, *, agreed: bool) -> str:
+        """Begin the sitting of a link, or find it again. Returns the session's token. Raises GameError."""
+        if self.consent and not agreed:
+            raise GameError("Please read the consent text and tick the box first. Nothing has been recorded.")
+        platform, name = self._who(code)
+        name = name or self.fresh_name()
+        with self.store.write() as connection:
+            sitting_id = open_sitting(
+                connection,
+                self.folder,
+                platform=platform,
+                platform_id=name,
+                assignment=name,
+                consent_version=consent_version(self.consent),
+                now=self.clock(),
+            )
+        return token_of(self.folder, sitting_id)
+
+    # Playing
+
+    def view(self, token: str, *, notice: str = "", error: str = "") -> View:
+        """What this annotator should see now. Refreshing, going back and coming back all end here."""
+        with self.store.write() as connection:
+            sitting = self._open(connection, token)
+            return self.show.current(connection, sitting, notice=notice, error=error)
+
+    def tutorial(self, token: str, step: str, guess: str) -> View:
+        """A guess on the practice target, which is in no campaign and is not recorded."""
+        with self.store.write() as connection:
+            sitting = self._open(connection, token)
+            if not step.isdigit() or not 1 <= int(step) <= len(toy.ROUNDS):
+                return self.show.current(connection, sitting)
+            number = int(step)
+            try:
+                number_guessed = read_guess(guess, low=0.0)
+            except GameError as error:
+                return self.show.current(connection, sitting, error=str(error))
+            if number == sitting.tutorial_step + 1:
+                connection.execute(
+                    update(tables.sittings)
+                    .where(tables.sittings.c.sitting_id == sitting.sitting_id)
+                    .values(tutorial_step=number)
+                )
+        asked = toy.ROUNDS[number - 1]
+        points = scoring.points(number_guessed, asked.truth, "pos")
+        return Reveal(
+            tutorial=True,
+            progress=Progress(0, self.folder.config.sitting.episodes, number, len(toy.ROUNDS), 0, points),
+            stimulus=asked.stimulus,
+            guess=number_guessed,
+            truth=asked.truth,
+            points=points,
+            low=0.0,
+            high=scoring.TOP,
+            repeated=False,
+            next="round" if number < len(toy.ROUNDS) else "episode",
+            coaching=asked.coaching,
+        )
+
+    def guess(self, token: str, round_id: str, text: str) -> View:
+        """Commit a guess, then reveal (practice) or go on (held-out). A repeat returns what was stored first."""
+        with self.store.write() as connection:
+            sitting = self._open(connection, token)
+            asked = find_round(connection, sitting_id=sitting.sitting_id, round_id=round_id)
+            if asked is None:
+                raise GameError("That round is not yours. Please go on from the current one.")
+            target = self.content.targets[asked.target_id]
+            if asked.guess is None:
+                if sitting.ended_at is not None:
+                    return self.show.current(connection, sitting)
+                try:
+                    taken = commit(connection, asked, read_guess(text, low=target.low), now=self.clock())
+                except GameError as error:
+                    return self.show.current(connection, sitting, error=str(error))
+            else:
+                taken = False
+            if asked.phase != "practice":
+                notice = "Recorded." if taken else "You had already answered that one; your first answer counts."
+                return self.show.current(connection, sitting, notice=notice)
+            return self.show.reveal(connection, sitting, asked, repeated=not taken)
+
+    def answer(self, token: str, episode_id: str, *, fun: str, interest: str, explanation: str) -> View:
+        """Store the three questions after an episode; the first answer stands."""
+        with self.store.write() as connection:
+            sitting = self._open(connection, token)
+            episode = find_episode(connection, sitting.sitting_id)
+            mine = episode is not None and episode.episode_id == episode_id and episode.completed_at is not None
+            if not mine or episode is None:
+                return self.show.current(connection, sitting)
+            if not all(value in {"1", "2", "3", "4", "5"} for value in (fun, interest)):
+                return self.show.current(
+                    connection, sitting, error="Please choose a number from 1 to 5 for both questions."
+                )
+            insert_once(
+                connection,
+                tables.answers,
+                {
+                    "episode_id": episode_id,
+                    "fun": int(fun),
+                    "interest": int(interest),
+                    "explanation": explanation.replace("\0", "").strip()[:LONGEST_EXPLANATION] or None,
+                    "answered_at": self.clock(),
+                },
+            )
+            return self.show.current(connection, sitting)
+
+    def stop(self, token: str) -> View:
+        """End the sitting, as everyone may at any time. What was done counts."""
+        with self.store.write() as connection:
+            sitting = self._open(connection, token)
+            if sitting.ended_at is None:
+                end_sitting(connection, sitting.sitting_id, why="stopped", now=self.clock())
+            return self.show.done(connection, sitting.sitting_id)
+
+    # Finding and keeping
+
+    def _who(self, code: str) -> tuple[str, str]:
+        """(platform, name) of a link's code; the open link has no name yet."""
+        if not code:
+            if not self.folder.config.platform.web.open:
+                raise GameError("This game is by invitation: please open the personal link that you were given.")
+            return "web", ""
+        with self.store.read() as connection:
+            link = find_link(connection, code)
+        if link is None:
+            raise GameError("This link is not known here. Please check that you copied all of it.")
+        return link.platform, link.platform_id
+
+    def _open(self, connection: Connection, token: str) -> Record:
+        sitting = find_sitting(connection, sitting_of(self.folder, token), lock=True)
+        if sitting is None:
+            raise GameError("This page does not know you any more. Please open your personal link again.")
+        return sitting
+
+    def _pay(self) -> str:
+        pay = self.folder.config.pay
+        if float(pay.base) == 0 and float(pay.bonus_per_point) == 0:
+            return ""
+        sentence = f"You are paid {pay.base} {pay.currency} for the sitting"
+        if float(pay.bonus_per_point) > 0:
+            sentence += f", and {pay.bonus_per_point} {pay.currency} for each point above average in the last rounds"
+        return sentence + "."

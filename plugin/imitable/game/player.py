@@ -1,0 +1,85 @@
+"""Playing a sitting over HTTP, as a browser would: for simulated annotators and for tests."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from imitable.game.simulated import SimulatedAnnotator
+
+PATIENCE = 30.0
+"""Seconds that a player keeps trying to reach a server that does not answer."""
+
+
+@dataclass
+class Played:
+    """What a player remembers of its sitting."""
+
+    name: str
+    guesses: list[tuple[str, float]] = field(default_factory=list)
+    """(round_id, guess) in the order in which the server confirmed them."""
+    finished: bool = False
+    """True when the sitting came to its end, and False when the player left."""
+
+
+def play_sitting(
+    client: httpx.Client,
+    link: str,
+    annotator: SimulatedAnnotator,
+    *,
+    tick: Callable[[int], object] = lambda _guesses: None,
+) -> Played:
+    """Play the sitting behind a personal link to its end. Raises httpx errors when the server stays away."""
+    address = urlsplit(link)
+    root = f"{address.scheme}://{address.netloc}{address.path.rpartition('/j/')[0]}"
+    played = Played(annotator.profile.name)
+
+    def post(form: str, **fields: str) -> dict[str, Any]:
+        return _post(client, f"{root}/{form}", fields)
+
+    view = post("start", code=address.path.rpartition("/")[2], agree="yes")
+    token = str(view["token"])
+    while True:
+        match view["kind"]:
+            case "round" if view["tutorial"]:
+                guess = annotator.guess(view)
+                view = post("tutorial", token=token, step=view["round_id"], guess=f"{guess:g}")
+            case "round":
+                if view["first_of_target"] and annotator.leaves():
+                    return played
+                guess, asked = annotator.guess(view), view["round_id"]
+                view = post("guess", token=token, round_id=asked, guess=f"{guess:g}")
+                played.guesses.append((asked, guess))
+                tick(1)
+            case "reveal":
+                annotator.learn(view)
+                view = post("play", token=token)
+            case "questions":
+                fun = str(int(annotator.rng.integers(1, 6)))
+                view = post("answers", token=token, episode_id=view["episode_id"], fun=fun, interest=fun)
+            case "done":
+                played.finished = True
+                return played
+            case other:
+                raise RuntimeError(f"the game answered with {other!r}: {view.get('message', '')}")
+
+
+def _post(client: httpx.Client, url: str, fields: dict[str, str]) -> dict[str, Any]:
+    """Post a form; while the server is away or busy, try again: a repeated guess is harmless."""
+    until, pause = time.monotonic() + PATIENCE, 0.05
+    while True:
+        try:
+            reply = client.post(url, data=fields, headers={"Accept": "application/json"})
+            if reply.status_code < 500 or time.monotonic() > until:
+                answer: dict[str, Any] = reply.json()
+                return answer
+        except httpx.TransportError:
+            if time.monotonic() > until:
+                raise
+        time.sleep(pause)
+        pause = min(1.0, pause * 2)

@@ -1,0 +1,114 @@
+"""From a link to a sitting, and from a session's token back to it."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+from sqlalchemy.engine import Row
+
+from imitable.campaign import Folder
+from imitable.errors import GameError
+from imitable.store import Store, insert_once, tables
+
+
+@dataclass(frozen=True)
+class Link:
+    """A personal way into the game."""
+
+    platform: str
+    platform_id: str
+    """Who the platform says it is for: `link-0007`."""
+    code: str
+    """32 hex digits that nobody can guess; only its hash is stored."""
+
+
+def make_links(store: Store, folder: Folder, *, platform: str, names: Sequence[str], now: datetime) -> list[Link]:
+    """Make the links of these names, or the same ones again: codes come from the campaign key."""
+    made = [Link(platform, name, folder.derive("link", platform, name, size=32)) for name in names]
+    with store.write() as connection:
+        known = set(connection.execute(select(tables.links.c.code_hash)).scalars())
+        fresh = [
+            {
+                "code_hash": _hash(link.code),
+                "platform": link.platform,
+                "platform_id": link.platform_id,
+                "created_at": now,
+            }
+            for link in made
+            if _hash(link.code) not in known
+        ]
+        if fresh:
+            connection.execute(insert(tables.links), fresh)
+    return made
+
+
+def find_link(connection: Connection, code: str) -> Row[*tuple[Any, ...]] | None:
+    """The link of a code: (platform, platform_id), or None."""
+    found = select(tables.links.c.platform, tables.links.c.platform_id).where(tables.links.c.code_hash == _hash(code))
+    return connection.execute(found).first()
+
+
+def sitting_id_of(folder: Folder, platform: str, assignment: str) -> str:
+    """Id of the sitting of one platform assignment."""
+    return "s_" + folder.derive("sitting", platform, assignment)
+
+
+def open_sitting(
+    connection: Connection,
+    folder: Folder,
+    *,
+    platform: str,
+    platform_id: str,
+    assignment: str,
+    consent_version: str,
+    now: datetime,
+) -> str:
+    """Begin the sitting of an assignment, or find the one that was begun. Returns its id."""
+    sitting_id = sitting_id_of(folder, platform, assignment)
+    annotator_id = folder.annotator_id(platform, platform_id)
+    identity = {
+        "annotator_id": annotator_id,
+        "platform": platform,
+        "platform_id": platform_id,
+        "created_at": now,
+    }
+    sitting = {
+        "sitting_id": sitting_id,
+        "annotator_id": annotator_id,
+        "platform": platform,
+        "assignment": assignment,
+        "consent_version": consent_version,
+        "started_at": now,
+        "tutorial_step": 0,
+    }
+    insert_once(connection, tables.identities, identity)
+    insert_once(connection, tables.sittings, sitting)
+    return sitting_id
+
+
+def token_of(folder: Folder, sitting_id: str) -> str:
+    """The session's bearer token: the sitting's id and a proof that we gave it out. Nothing has to be stored."""
+    return f"{sitting_id}.{folder.derive('session', sitting_id, size=32)}"
+
+
+def sitting_of(folder: Folder, token: str) -> str:
+    """The sitting that a token stands for. Raises GameError for any token that we did not give out."""
+    sitting_id, _, _ = token.partition(".")
+    if not hmac.compare_digest(token.encode(), token_of(folder, sitting_id).encode()):
+        raise GameError("This page does not know you any more. Please open your personal link again.")
+    return sitting_id
+
+
+def consent_version(text: str) -> str:
+    """A short name for the exact consent text that was agreed to; empty when there was none."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16] if text else ""
+
+
+def _hash(code: str) -> str:
+    return hashlib.sha256(code.encode()).hexdigest()

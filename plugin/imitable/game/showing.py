@@ -1,0 +1,192 @@
+"""From the record to what is seen: the one place that decides which page an annotator is on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy.engine import Row
+
+from imitable.campaign import Folder
+from imitable.game import toy
+from imitable.game.assignment import assign_next
+from imitable.game.commit import Asked, points_of, revealed
+from imitable.game.content import Content
+from imitable.game.views import Done, Progress, Questions, Reveal, Round, View
+from imitable.store import tables
+from imitable_aggregation import scoring
+
+Record = Row[*tuple[Any, ...]]
+"""A row of the store."""
+
+
+_SITTING = select(tables.sittings).where(tables.sittings.c.sitting_id == bindparam("sitting"))
+_SITTING_LOCKED = _SITTING.with_for_update()
+_EPISODE = (
+    select(
+        tables.episodes,
+        tables.sitting_episodes.c.place,
+        select(func.count())
+        .select_from(tables.guesses)
+        .where(tables.guesses.c.episode_id == tables.episodes.c.episode_id)
+        .scalar_subquery()
+        .label("done"),
+        tables.answers.c.episode_id.label("answered"),
+    )
+    .join(tables.sitting_episodes, tables.sitting_episodes.c.episode_id == tables.episodes.c.episode_id)
+    .outerjoin(tables.answers, tables.answers.c.episode_id == tables.episodes.c.episode_id)
+    .where(tables.sitting_episodes.c.sitting_id == bindparam("sitting"))
+    .order_by(tables.sitting_episodes.c.place.desc())
+    .limit(1)
+)
+_NAMED_EPISODE = _EPISODE.where(tables.episodes.c.episode_id == bindparam("episode"))
+_ROUND = select(tables.rounds).where(
+    tables.rounds.c.episode_id == bindparam("episode"), tables.rounds.c.trial == bindparam("trial")
+)
+_SHOWN = update(tables.rounds).where(tables.rounds.c.round_id == bindparam("round")).values(shown_at=bindparam("now"))
+
+
+def find_sitting(connection: Connection, sitting_id: str, *, lock: bool = False) -> Record | None:
+    """A sitting's row. With `lock`, two requests of one sitting follow each other (SQLite has one writer anyway)."""
+    return connection.execute(_SITTING_LOCKED if lock else _SITTING, {"sitting": sitting_id}).first()
+
+
+def find_episode(connection: Connection, sitting_id: str, episode_id: str | None = None) -> Record | None:
+    """The sitting's latest episode, or the one named: with its place, guesses done, and whether it was answered."""
+    query = _EPISODE if episode_id is None else _NAMED_EPISODE
+    return connection.execute(query, {"sitting": sitting_id, "episode": episode_id}).first()
+
+
+def end_sitting(connection: Connection, sitting_id: str, *, why: str, now: datetime) -> None:
+    """Mark a sitting as over: `finished` or `stopped`."""
+    sittings = tables.sittings
+    connection.execute(update(sittings).where(sittings.c.sitting_id == sitting_id).values(ended_at=now, ended_by=why))
+
+
+class Showing:
+    """Makes views, in the caller's transaction."""
+
+    def __init__(self, folder: Folder, content: Content, clock: Callable[[], datetime]) -> None:
+        self.folder = folder
+        self.content = content
+        self.clock = clock
+
+    def current(self, connection: Connection, sitting: Record, *, notice: str = "", error: str = "") -> View:
+        if sitting.ended_at is not None:
+            return self.done(connection, sitting.sitting_id)
+        if sitting.tutorial_step < len(toy.ROUNDS):
+            return self._tutorial_round(sitting.tutorial_step, error)
+        episode = find_episode(connection, sitting.sitting_id)
+        if episode is not None and episode.completed_at is not None and not episode.answered:
+            return Questions(episode.episode_id, self._progress(connection, episode, trial=episode.done), error)
+        if episode is None or episode.completed_at is not None:
+            begun = assign_next(
+                connection,
+                self.folder,
+                self.content,
+                sitting_id=sitting.sitting_id,
+                annotator_id=sitting.annotator_id,
+                now=self.clock(),
+            )
+            if begun is None:
+                end_sitting(connection, sitting.sitting_id, why="finished", now=self.clock())
+                return self.done(connection, sitting.sitting_id)
+            episode = find_episode(connection, sitting.sitting_id)
+            assert episode is not None  # noqa: S101  # it was begun in this transaction
+        return self._round(connection, episode, notice=notice, error=error)
+
+    def _round(self, connection: Connection, episode: Record, *, notice: str, error: str) -> Round:
+        asked = connection.execute(_ROUND, {"episode": episode.episode_id, "trial": episode.done + 1}).one()
+        if asked.shown_at is None:
+            connection.execute(_SHOWN, {"round": asked.round_id, "now": self.clock()})
+        target = self.content.targets[episode.target_id]
+        practice = self.folder.config.episode.practice
+        return Round(
+            tutorial=False,
+            round_id=asked.round_id,
+            phase=asked.phase,
+            progress=self._progress(connection, episode, trial=asked.trial),
+            stimulus=self.content.stimuli[asked.item_id],
+            examples=() if episode.level == "text" else target.examples,
+            low=target.low,
+            high=scoring.TOP,
+            first_of_target=asked.trial == 1,
+            first_held_out=asked.phase == "held_out" and asked.trial == practice + 1,
+            notice=notice,
+            error=error,
+        )
+
+    def reveal(self, connection: Connection, sitting: Record, asked: Asked, *, repeated: bool) -> Reveal:
+        episode = find_episode(connection, sitting.sitting_id, asked.episode_id)
+        assert episode is not None  # noqa: S101  # the round was found in it
+        target = self.content.targets[asked.target_id]
+        known = [one for one in revealed(connection, asked.episode_id) if one.trial <= asked.trial]
+        this = known[-1]
+        config = self.folder.config.episode
+        following = "round"
+        if asked.trial == config.practice:
+            following = "held_out" if config.held_out else "questions"
+        return Reveal(
+            tutorial=False,
+            progress=self._progress(connection, episode, trial=asked.trial),
+            stimulus=self.content.stimuli[asked.item_id],
+            guess=this.guess,
+            truth=this.truth,
+            points=scoring.points(this.guess, this.truth, target.polarity),
+            low=target.low,
+            high=scoring.TOP,
+            repeated=repeated,
+            next=following,
+        )
+
+    def _tutorial_round(self, done: int, error: str) -> Round:
+        step = done + 1
+        return Round(
+            tutorial=True,
+            round_id=str(step),
+            phase="practice",
+            progress=Progress(0, self.folder.config.sitting.episodes, step, len(toy.ROUNDS), 0, 0.0),
+            stimulus=toy.ROUNDS[done].stimulus,
+            examples=toy.EXAMPLES,
+            low=0.0,
+            high=scoring.TOP,
+            first_of_target=step == 1,
+            first_held_out=False,
+            error=error,
+        )
+
+    def _progress(self, connection: Connection, episode: Record, *, trial: int) -> Progress:
+        config = self.folder.config
+        polarity = self.content.targets[episode.target_id].polarity
+        return Progress(
+            episode=episode.place + 1,
+            episodes=config.sitting.episodes,
+            trial=trial,
+            practice=config.episode.practice,
+            held_out=config.episode.held_out,
+            points=points_of(revealed(connection, episode.episode_id), polarity),
+        )
+
+    def done(self, connection: Connection, sitting_id: str) -> Done:
+        episodes, mine = tables.episodes, tables.sitting_episodes
+        played = connection.execute(
+            select(episodes.c.episode_id, episodes.c.target_id, episodes.c.completed_at)
+            .join(mine, mine.c.episode_id == episodes.c.episode_id)
+            .where(mine.c.sitting_id == sitting_id)
+        ).all()
+        shown = [(row, revealed(connection, row.episode_id)) for row in played]
+        guesses = connection.execute(
+            select(func.count())
+            .select_from(tables.guesses)
+            .where(tables.guesses.c.episode_id.in_([row.episode_id for row in played]))
+        ).scalar_one()
+        sitting = find_sitting(connection, sitting_id)
+        return Done(
+            episodes=sum(row.completed_at is not None for row in played),
+            guesses=guesses,
+            points=sum(points_of(rounds, self.content.targets[row.target_id].polarity) for row, rounds in shown),
+            best_possible=sum(scoring.TOP * len(rounds) for _, rounds in shown),
+            stopped=sitting is not None and sitting.ended_by == "stopped",
+        )

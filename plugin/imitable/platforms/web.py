@@ -1,0 +1,86 @@
+"""Personal links to our own web page: for people you invite yourself."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from datetime import UTC, datetime
+
+from sqlalchemy import select
+
+from imitable.campaign import Folder
+from imitable.errors import PlatformError
+from imitable.game import Link, make_links
+from imitable.platforms import Published
+from imitable.store import Store, tables
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+
+
+class WebLinks:
+    """`--platform web`: links.csv with N personal, unguessable links; an open address only if the campaign says so."""
+
+    def __init__(self, platform: str = "web") -> None:
+        self.platform = platform
+        """`web`, or `simulated` for links that programs play; written beside every guess."""
+
+    def publish(self, folder: Folder, store: Store, *, places: int | None, dry_run: bool) -> Published:
+        """Write DIR/links.csv with `places` links in all. The same call again writes the same links."""
+        count = places if places is not None else sittings_needed(folder, store)
+        if count < 1:
+            raise PlatformError("There is nothing to publish: the number of links must be 1 or more.")
+        base = folder.config.serve.public_url or DEFAULT_URL
+        address = base.rstrip("/")
+        what = f"{count} personal link{'s' if count > 1 else ''} to {address}"
+        if folder.config.platform.web.open:
+            what += ", and the open address itself"
+        path = folder.path / "links.csv"
+        step = f"Start the game with 'imitable serve {folder.path}', then send each person one link of {path.name}."
+        if dry_run:
+            return Published(what, (), f"Nothing was made. Without --dry-run this writes {path}.")
+        names = [f"link-{number:04d}" for number in range(1, count + 1)]
+        links = make_links(store, folder, platform=self.platform, names=names, now=datetime.now(UTC))
+        write_links(folder, address, [*self._others(folder, store, names), *links])
+        return Published(what, (path,), step)
+
+    def collect(self, folder: Folder, store: Store) -> int:
+        """Our own page needs no pulling: its record is the store. Returns the sittings begun."""
+        with store.read() as connection:
+            return len(connection.execute(select(tables.sittings.c.sitting_id)).all())
+
+    def close(self, folder: Folder, store: Store) -> None:
+        """Nothing recruits by itself here: stop handing out links, and stop the server when people have finished."""
+
+    def _others(self, folder: Folder, store: Store, names: list[str]) -> list[Link]:
+        """Links made earlier, so that publishing fewer, or for another platform, forgets none."""
+        with store.read() as connection:
+            known = connection.execute(
+                select(tables.links.c.platform, tables.links.c.platform_id).order_by("platform", "platform_id")
+            ).all()
+        old = [row for row in known if row.platform != self.platform or row.platform_id not in names]
+        return [
+            Link(row.platform, row.platform_id, folder.derive("link", row.platform, row.platform_id, size=32))
+            for row in old
+        ]
+
+
+def sittings_needed(folder: Folder, store: Store) -> int:
+    """Sittings that give every target and level its annotators, if everyone finishes."""
+    config = folder.config
+    with store.read() as connection:
+        targets = len(connection.execute(select(tables.targets.c.target_id)).all())
+    episodes = targets * len(config.episode.levels) * config.platform.web.annotators_per_target
+    return -(-episodes // min(config.sitting.episodes, max(1, targets)))
+
+
+def write_links(folder: Folder, address: str, links: list[Link]) -> None:
+    """Write DIR/links.csv (mode 0600: who holds a link is let in), all at once."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["platform", "name", "url"])
+    writer.writerows([link.platform, link.platform_id, f"{address}/j/{link.code}"] for link in links)
+    path, fresh = folder.path / "links.csv", folder.path / ".links.csv"
+    fresh.touch(mode=0o600)
+    fresh.write_text(text.getvalue(), encoding="utf-8")
+    os.replace(fresh, path)
