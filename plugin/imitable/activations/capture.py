@@ -88,16 +88,17 @@ class _Sums:
     def add(self, rows: Floats) -> None:
         if len(rows) == 0:
             return
+        self.minimum = np.minimum(self.minimum, rows.min(axis=0))
+        self.maximum = np.maximum(self.maximum, rows.max(axis=0))
         x = rows.astype(np.float64)
         if self.origin is None:
             self.origin = x.mean(axis=0)
-        self.minimum = np.minimum(self.minimum, x.min(axis=0))
-        self.maximum = np.maximum(self.maximum, x.max(axis=0))
         x -= self.origin
-        power = np.ones_like(x)
-        for at in range(4):
-            power *= x
-            self.powers[at] += power.sum(axis=0)
+        squares = x * x
+        self.powers[0] += x.sum(axis=0)
+        self.powers[1] += squares.sum(axis=0)
+        self.powers[2] += np.einsum("ij,ij->j", squares, x)
+        self.powers[3] += np.einsum("ij,ij->j", squares, squares)
         self.count += len(x)
 
     def result(self) -> Moments:

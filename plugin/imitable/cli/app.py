@@ -148,3 +148,67 @@ def status(directory: Campaign) -> None:
         f"{seen.guesses} guesses"
     )
     out.print(f"Next: [bold]{_plain(seen.next_step)}[/]")
+
+
+@app.command()
+def export(
+    directory: Campaign,
+    out: Annotated[Path, typer.Option(help="Folder to write; all of it appears at once.")],
+    with_text: Annotated[
+        bool, typer.Option("--with-text", help="Also what annotators wrote, which may say who they are.")
+    ] = False,
+) -> None:
+    """Write the guesses, targets and episodes as CSV and Parquet, under pseudonyms."""
+    from imitable.cli.printing import out as console
+    from imitable.commands.export import export as make
+
+    done = make(directory, out=out, with_text=with_text)
+    console.print(f"Wrote {done.guesses} guesses of {done.annotators} annotators, {done.episodes} episodes.")
+    console.print(f"Next: [bold]imitable rank {_plain(str(out))} --out RESULTS[/]")
+
+
+@app.command()
+def rank(
+    source: Annotated[
+        Path, typer.Argument(metavar="IN", help="A folder that 'imitable export' wrote, or one guesses file.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder to write; all of it appears at once.")],
+    level: Annotated[
+        str | None, typer.Option(help="Rank at this level. Default: the mean of the levels played.")
+    ] = None,
+    coverage: Annotated[float, typer.Option(min=0.01, max=0.999, help="Probability that intervals hold.")] = 0.9,
+    top_k: Annotated[int, typer.Option(min=1, help="The k of p_top: the probability to be among the best k.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the draws; the same seed gives the same bytes.")] = 0,
+    allow_simulated: Annotated[
+        bool, typer.Option("--allow-simulated", help="Accept simulated players beside people.")
+    ] = False,
+) -> None:
+    """Rank targets by how imitable they are, with intervals; from the CSV alone."""
+    from imitable.cli.results import show_ranking
+    from imitable.commands.rank import rank as run
+
+    show_ranking(
+        run(
+            source,
+            out=out,
+            level=level,
+            coverage=coverage,
+            top_k=top_k,
+            seed=seed,
+            allow_simulated=allow_simulated,
+        )
+    )
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the campaign and the results.")] = Path("imitable-demo"),
+    players: Annotated[int, typer.Option(min=1, max=1000, help="Simulated annotators.")] = 40,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the simulated annotators.")] = 0,
+) -> None:
+    """Run the whole loop: a real model, a real game server, simulated annotators, a ranking and a report."""
+    from imitable.cli.printing import bar
+    from imitable.cli.results import show_demo
+    from imitable.commands.demo import demo as run
+
+    show_demo(run(out, players=players, seed=seed, progress=bar))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -143,8 +143,7 @@ def _make(folder: Folder, build_hash: str, progress: Progress) -> tuple[list[Mad
         )
         for number, table in enumerate(config.targets):
             found, without = _targets_of(folder, prepared, table, number, progress)
-            known = {one.target.target_id for one in made}
-            made += [one for one in found if one.target.target_id not in known]
+            made = _joined(made, found)
             left_out += without
             asked = table.select.count if table.select else len(table.units or ()) * len(table.sites)
             if len(found) < asked:
@@ -216,6 +215,17 @@ def _targets_of(
             except TooFlat as reason:
                 left_out.append(LeftOut(str(identity), str(reason)))
     return made, left_out
+
+
+def _joined(made: list[MadeTarget], found: list[MadeTarget]) -> list[MadeTarget]:
+    """All targets; one that several tables chose stands once, with all its methods in `selected_by`."""
+    by_id = {one.target.target_id: one for one in made}
+    for one in found:
+        known = by_id.setdefault(one.target.target_id, one)
+        if known is not one:
+            methods = dict.fromkeys([*known.target.selected_by.split(";"), one.target.selected_by])
+            by_id[one.target.target_id] = replace(known, target=replace(known.target, selected_by=";".join(methods)))
+    return list(by_id.values())
 
 
 def _sites(prepared: _Prepared, table: Targets) -> list[Site]:

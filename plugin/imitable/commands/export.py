@@ -1,0 +1,132 @@
+"""`imitable export`: the record as the files of DATA.md, pseudonymous and complete."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, and_, select
+
+from imitable.commands.folders import built
+from imitable.errors import TablesError
+from imitable.store import tables
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What `imitable export` wrote."""
+
+    out: Path
+    guesses: int
+    episodes: int
+    annotators: int
+
+
+def export(directory: Path, *, out: Path, with_text: bool = False) -> Exported:
+    """Write guesses, targets and episodes to `out`, all at once or not at all.
+
+    Platforms' own ids are in none of it. Free text only goes along `with_text`, since people may write who they are.
+    Raises TablesError when `out` cannot be written.
+    """
+    from imitable_aggregation.errors import TableError
+    from imitable_aggregation.export import write_export
+
+    with built(directory) as (_folder, store), store.read() as connection:
+        guesses = _guesses(connection).assign(campaign_id=store.campaign_id)
+        targets = _targets(connection)
+        episodes = _episodes(connection, with_text=with_text)
+    try:
+        write_export(out, guesses=guesses, targets=targets, episodes_played=episodes)
+    except TableError as error:
+        raise TablesError(str(error)) from error
+    return Exported(out, len(guesses), len(episodes), guesses["annotator_id"].nunique())
+
+
+def _guesses(connection: Connection) -> pd.DataFrame:
+    """One row a committed guess, in the order of episodes and trials."""
+    import pandas as pd
+
+    guesses, rounds, episodes = tables.guesses.c, tables.rounds.c, tables.episodes.c
+    items, targets, sittings = tables.items.c, tables.targets.c, tables.sittings.c
+    query = (
+        select(
+            episodes.annotator_id,
+            episodes.target_id,
+            guesses.trial,
+            rounds.phase,
+            guesses.guess,
+            tables.truths.c.truth,
+            episodes.episode_id,
+            sittings.sitting_id,
+            rounds.round_id,
+            rounds.item_id,
+            episodes.level,
+            targets.l_ref,
+            tables.truths.c.activation,
+            items.weight,
+            guesses.seconds,
+            guesses.answered_at,
+            sittings.platform,
+            targets.model_id,
+            targets.kind,
+            targets.site,
+            targets.unit,
+            targets.selected_by,
+        )
+        .select_from(tables.guesses)
+        .join(tables.rounds, and_(rounds.episode_id == guesses.episode_id, rounds.trial == guesses.trial))
+        .join(tables.episodes, episodes.episode_id == guesses.episode_id)
+        .join(tables.sitting_episodes, tables.sitting_episodes.c.episode_id == episodes.episode_id)
+        .join(tables.sittings, sittings.sitting_id == tables.sitting_episodes.c.sitting_id)
+        .join(tables.items, items.item_id == rounds.item_id)
+        .join(tables.truths, tables.truths.c.item_id == rounds.item_id)
+        .join(tables.targets, targets.target_id == episodes.target_id)
+        .order_by(episodes.episode_id, guesses.trial)
+    )
+    rows = connection.execute(query)
+    frame = pd.DataFrame(rows.all(), columns=list(rows.keys()))
+    frame["feedback"] = frame["phase"] == "practice"
+    frame["answered_at"] = [f"{moment:%Y-%m-%dT%H:%M:%S.%fZ}" for moment in frame["answered_at"]]
+    return frame
+
+
+def _targets(connection: Connection) -> pd.DataFrame:
+    """One row a target; the selection method's score stands in a column of its own, `score_<method>`."""
+    import pandas as pd
+
+    rows = connection.execute(select(tables.targets).order_by(tables.targets.c.target_id))
+    frame = pd.DataFrame(rows.all(), columns=list(rows.keys()))
+    for method in sorted(set(frame.loc[frame["score"].notna(), "selected_by"])):
+        frame[f"score_{method}"] = frame["score"].where(frame["selected_by"] == method)
+    return frame.drop(columns="score")
+
+
+def _episodes(connection: Connection, *, with_text: bool) -> pd.DataFrame:
+    """One row an episode that has begun."""
+    import pandas as pd
+
+    episodes, answers = tables.episodes.c, tables.answers.c
+    query = (
+        select(
+            episodes.episode_id,
+            tables.sitting_episodes.c.sitting_id,
+            episodes.level,
+            episodes.assigned_by,
+            episodes.assignment_probability,
+            episodes.completed_at.is_not(None).label("completed"),
+            answers.fun,
+            answers.interest,
+            *([answers.explanation] if with_text else []),
+        )
+        .select_from(tables.episodes)
+        .join(tables.sitting_episodes, tables.sitting_episodes.c.episode_id == episodes.episode_id)
+        .outerjoin(tables.answers, answers.episode_id == episodes.episode_id)
+        .order_by(episodes.episode_id)
+    )
+    rows = connection.execute(query)
+    frame = pd.DataFrame(rows.all(), columns=list(rows.keys()))
+    return frame.astype({"completed": bool, "fun": "Int64", "interest": "Int64"})
