@@ -1,0 +1,187 @@
+"""What tests share: a real PostgreSQL server, the store on either database, and one small campaign built for real."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from imitable.commands.build import build
+from imitable.commands.new import new
+
+SMALL = """
+[campaign]
+name = "small"
+seed = 3
+[model]
+path = "builtin:stories260K"
+[corpus]
+path = "builtin:tinystories"
+document = "block:5"
+[[targets]]
+kind = "neuron"
+sites = ["mlp.0", "mlp.3"]
+select = { method = "kurtosis", count = 4 }
+[episode]
+practice = 3
+held_out = 2
+pool = { practice = 24, held_out = 16 }
+[sitting]
+episodes = 2
+minutes = 5
+[platform.web]
+annotators_per_target = 4
+"""
+
+
+def missing(what: str) -> None:
+    """Skip for want of a server, browser or package; in CI that is a failure."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"CI has no {what}; .ci/run must install it")
+    pytest.skip(f"no {what} on this machine")
+
+
+@pytest.fixture(scope="session")
+def built_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A campaign of four real neurons, built once; never played: copy it with `small_campaign`."""
+    directory = tmp_path_factory.mktemp("built") / "campaign"
+    new(directory)
+    (directory / "campaign.toml").write_text(SMALL, encoding="utf-8")
+    build(directory)
+    return directory
+
+
+@pytest.fixture
+def small_campaign(built_once: Path, tmp_path: Path) -> Path:
+    """A fresh copy of the small real campaign, with its own SQLite store."""
+    return Path(shutil.copytree(built_once, tmp_path / "campaign"))
+
+
+def _binary(name: str) -> str | None:
+    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    return str(found[-1]) if found else shutil.which(name)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Callable[[], str]]:
+    """A real PostgreSQL server on a socket of its own; call it for the URL of a new, empty database."""
+    initdb, server = _binary("initdb"), _binary("postgres")
+    if initdb is None or server is None:
+        missing("PostgreSQL server")
+    user = "postgres" if os.geteuid() == 0 else None
+    home = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))  # a socket's path must be short
+    if user:
+        shutil.chown(home, user)
+    data, port = home / "data", _free_port()
+    subprocess.run(
+        [str(initdb), "-D", str(data), "-U", "imitable", "--auth=trust", "--no-sync", "-E", "UTF8"],
+        check=True,
+        capture_output=True,
+        cwd=home,
+        user=user,
+    )
+    running = subprocess.Popen(
+        [str(server), "-D", str(data), "-k", str(home), "-p", str(port), "-c", "listen_addresses=127.0.0.1"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=home,
+        user=user,
+    )
+    import psycopg
+
+    admin = f"postgresql://imitable@127.0.0.1:{port}/postgres"
+    for _ in range(200):
+        try:
+            psycopg.connect(admin).close()
+            break
+        except psycopg.OperationalError:
+            time.sleep(0.05)
+    count = 0
+
+    def fresh() -> str:
+        nonlocal count
+        count += 1
+        with psycopg.connect(admin, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE test{count}")
+        return admin.replace("/postgres", f"/test{count}")
+
+    try:
+        yield fresh
+    finally:
+        running.terminate()
+        running.wait()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def either_store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run the test on SQLite and on PostgreSQL: campaigns opened in it use that store."""
+    if request.param == "postgresql":
+        monkeypatch.setenv("IMITABLE_STORE_URL", request.getfixturevalue("postgresql")())
+    else:
+        monkeypatch.delenv("IMITABLE_STORE_URL", raising=False)
+    return str(request.param)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
+
+
+class Server:
+    """`imitable serve` in a process of its own, as a runner starts it."""
+
+    def __init__(self, campaign: Path, port: int | None = None) -> None:
+        self.campaign = campaign
+        self.port = port or _free_port()
+        self.start()
+
+    def start(self) -> None:
+        """Start (again) on the same port and wait until it says that it serves."""
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "imitable", "serve", str(self.campaign), "--port", str(self.port)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        said = self.process.stdout.readline()
+        assert "Serving" in said, said
+
+    @property
+    def address(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def kill(self) -> None:
+        """SIGKILL: no goodbye."""
+        self.process.kill()
+        self.stop()
+
+    def stop(self) -> None:
+        """End it and wait."""
+        self.process.terminate()
+        self.process.wait(timeout=20)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+
+@pytest.fixture
+def serving() -> Iterator[Callable[[Path], Server]]:
+    """Start real game servers; they are stopped after the test."""
+    started: list[Server] = []
+
+    def start(campaign: Path) -> Server:
+        started.append(Server(campaign))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.stop()
