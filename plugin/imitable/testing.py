@@ -17,27 +17,6 @@ from imitable.targets import Polarity, TargetId
 from imitable_aggregation import scoring
 
 _WORDS = ["lily", "went", "to", "the", "park", "and", "saw", "a", "big", "red", "ball", "under", "an", "old", "tree"]
-    "lily",
-    "went",
-    "to",
-    "the",
-    "park",
-    "and",
-    "saw",
-    "a",
-    "big",
-    "red",
-    "ball",
-    "under",
-    "an",
-    "old",
-    "tree",
-    "near",
-    "her",
-    "happy",
-    "little",
-    "dog",
-]
 
 
 def invented_campaign(
