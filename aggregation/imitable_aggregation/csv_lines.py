@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,9 @@ SHOWN = 2000
 """Characters of a spoiled row that are kept."""
 
 Cells = Sequence[str]
+
+_FIELD = rb'(?:[^",\r\n]*|"(?:[^"]|"")*")'
+_RFC_4180 = re.compile(_FIELD + rb"(?:," + _FIELD + rb")*")
 
 
 @dataclass(frozen=True)
@@ -184,10 +188,16 @@ class _Lines:
         return cells, "", taken
 
     def _begins_a_row(self, at: int) -> bool:
+        """Whether a good row, with its quotes where RFC 4180 allows them, begins at a line."""
         raw = self.buffer[at].rstrip(b"\r\n")
-        if b'"' not in raw and _broken(raw):
-            return False
-        cells = self._record(at)[0] if b'"' in raw else raw.decode().split(",")
+        cells: Cells | None
+        if b'"' not in raw:
+            cells = None if _broken(raw) else raw.decode().split(",")
+        else:
+            cells, _, taken = self._record(at)
+            text = b"".join(self.buffer[at : at + taken]).rstrip(b"\r\n")
+            if not _RFC_4180.fullmatch(text):
+                return False
         return cells is not None and len(cells) == len(self.names) and self._plausible(cells)
 
     def _plausible(self, cells: Cells) -> bool:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from . import scoring
+from .errors import TableError
 
 MIDDLE = (2, 4)
 """Feedbacks seen before a guess that stands for the middle of the learning curve (about three)."""
@@ -32,6 +33,16 @@ def scored(guesses: pd.DataFrame) -> pd.DataFrame:
         at_middle=practice & frame["seen"].between(*MIDDLE),
         at_end=frame["phase"] == "held_out",
     ).reset_index(drop=True)
+
+
+def at_level(rows: pd.DataFrame, level: str | None) -> pd.DataFrame:
+    """The scored guesses made at one level, or all of them."""
+    if level is None:
+        return rows
+    if not (rows["level"] == level).any():
+        present = ", ".join(sorted(str(name) for name in rows["level"].unique()))
+        raise TableError(f"no guess was made at the level {level!r}", remedy=f"choose one of {present}", field="level")
+    return rows[rows["level"] == level].reset_index(drop=True)
 
 
 def episode_table(rows: pd.DataFrame, episodes_played: pd.DataFrame | None) -> pd.DataFrame:

@@ -30,8 +30,8 @@ def write_folder(out: Path, files: Mapping[str, Content], *, name: str, title: s
     `name` is the data package's name and says what kind of folder it is: an existing folder is replaced only if we
     wrote it under the same name and nothing was added to it since. Raises TableError otherwise.
     """
-    out = Path(out)
-    _refuse_foreign(out, name)
+    _refuse_foreign(Path(out), name)
+    out = Path(os.path.abspath(out))  # so that `.` and `..` have a name and a parent
     contents = {file: _bytes(file, content) for file, content in files.items()}
     tables = {file: content for file, content in files.items() if isinstance(content, pd.DataFrame)}
     contents[DESCRIPTOR] = _json(data_package(name, title, tables, contents))

@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from .errors import TableError
 from .moments import Floats, Level, cells, level
 from .shrinkage import Shrunk, shrink
 
@@ -45,17 +44,10 @@ class Fit:
 
 
 def fit(rows: pd.DataFrame, *, level: str | None = None, seed: int = 0) -> Fit:
-    """Fit scored guesses (`episodes.scored`), at the equal-weight mean of the levels present or at one `level`."""
+    """Fit scored guesses (`episodes.scored`): of the one `level` named, or of several that count the same."""
     notes: list[str] = []
     ids = np.array(sorted(rows["target_id"].unique()), dtype=object)
     everyone = np.array(sorted(rows["annotator_id"].unique()), dtype=object)
-    if level is not None:
-        present = sorted(rows["level"].unique())
-        rows = rows[rows["level"] == level]
-        if rows.empty:
-            raise TableError(
-                f"no guess was made at the level {level!r}", remedy=f"choose one of {', '.join(present)}", field="level"
-            )
     ends, estimand = _ends(rows, level, notes)
     knots = {
         "start": _knot(rows[rows["at_start"]], ids),
@@ -83,7 +75,9 @@ def fit(rows: pd.DataFrame, *, level: str | None = None, seed: int = 0) -> Fit:
     return Fit(
         targets=targets,
         draws=_draws(ids, shrunk, unseen, np.random.default_rng(seed)),
-        annotators=_annotators(ends, ids, everyone, knots["held_out"], end, components),
+        annotators=_annotators(
+            ends, ids=ids, everyone=everyone, knot=knots["held_out"], end=end, components=components
+        ),
         components=components,
         estimand=estimand,
         notes=notes,
@@ -141,7 +135,7 @@ def _levelled(rows: pd.DataFrame, target: npt.NDArray[np.int64], n: int) -> Floa
     inside = np.stack([c - (np.bincount(target, c, minlength=n) / size)[target] for c in (*seen.T, skill)], axis=1)
     within = inside[:, :-1]
     effect = np.linalg.lstsq(within.T @ within, within.T @ inside[:, -1], rcond=1e-9)[0]
-    return skill - seen @ (effect - effect.mean())
+    return np.asarray(skill - seen @ (effect - effect.mean()), dtype=np.float64)
 
 
 def _knot(rows: pd.DataFrame, ids: npt.NDArray[np.object_]) -> Level:
@@ -154,7 +148,7 @@ def _describe(knots: dict[str, Level], ids: npt.NDArray[np.object_], rows: pd.Da
     end, start = knots["held_out"], knots["start"]
     if end.components.assumed:
         notes.append(
-            "No target was played by two annotators: how much people differ (sd 0.32 of skill) is assumed, not measured."
+            "No target was played by two annotators: how much people differ is assumed (sd 0.32 of skill), not seen."
         )
     lost = [str(name) for name in ids[~np.isfinite(end.variance)]]
     if lost:
@@ -203,6 +197,7 @@ def _draws(
 
 def _annotators(
     ends: pd.DataFrame,
+    *,
     ids: npt.NDArray[np.object_],
     everyone: npt.NDArray[np.object_],
     knot: Level,

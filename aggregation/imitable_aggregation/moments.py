@@ -112,7 +112,7 @@ def _pairs(centred: Floats, cell: Codes, of: Codes, n: int) -> Floats:
 
 
 def _half_mean(pairs: Floats) -> Floats:
-    return pairs[0] / (2 * np.maximum(pairs[1], 1))
+    return np.asarray(pairs[0] / (2 * np.maximum(pairs[1], 1)), dtype=np.float64)
 
 
 def _components(people: npt.NDArray[np.intp], *, crossed: Floats, person: Floats, item: Floats) -> Components:

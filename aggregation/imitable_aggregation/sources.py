@@ -58,6 +58,14 @@ class Part:
         return shown(",".join("" if value is None else str(value) for value in values))
 
 
+def set_aside(path: Path, rows: pd.DataFrame, reason: str, quarantine: Quarantine) -> None:
+    """Put rows that were read but contradict others in the quarantine."""
+    names = [column.name for column in GUESSES.columns if column.name in rows]
+    for line, values in zip(rows["line"], rows[names].itertuples(index=False), strict=True):
+        text = ",".join("" if pd.isna(value) else str(value) for value in values)
+        quarantine.add(path, [Spoiled(int(line), text, reason)])
+
+
 def find_guesses(source: Path) -> Path:
     """The file of guesses that a source means: itself, or the one in the folder."""
     if not source.exists():
