@@ -75,14 +75,13 @@ class Store:
 
 def insert_once(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
     """Insert a row unless its key is taken: the first write wins. Returns True when this one was written."""
-    return connection.execute(_insert_once(table, connection.dialect.name), row).rowcount == 1
+    return connection.execute(_insert_once(table, connection.dialect.name), row).first() is not None
 
 
 @cache
 def _insert_once(table: Table, dialect: str) -> Any:
-    if dialect == "sqlite":
-        return sqlite.insert(table).on_conflict_do_nothing()
-    return postgresql.insert(table).on_conflict_do_nothing()
+    insert = sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+    return insert.on_conflict_do_nothing().returning(next(iter(table.primary_key)))
 
 
 def open_store(folder: Folder) -> Store:

@@ -1,0 +1,64 @@
+"""A game on an invented campaign, with a clock that tests move."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from imitable.campaign import Folder
+from imitable.game import Game, make_links
+from imitable.game.views import Questions, Reveal, Round, View
+from imitable.store import Store
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def move(self, **by: float) -> None:
+        """Move it forward."""
+        self.now += timedelta(**by)
+
+
+class Table:
+    """A campaign being played: its folder, store, clock, game and links."""
+
+    def __init__(self, folder: Folder, store: Store, links: int) -> None:
+        self.folder = folder
+        self.store = store
+        self.clock = Clock()
+        self.game = Game(folder, store, clock=self.clock)
+        names = [f"link-{number}" for number in range(links)]
+        self.links = make_links(store, folder, platform="web", names=names, now=self.clock())
+
+    def sit(self, link: int = 0) -> str:
+        """Start the sitting of a link and finish its warm-up; returns the token."""
+        token = self.game.start(self.links[link].code, agreed=True)
+        view = self.game.view(token)
+        while isinstance(view, Round) and view.tutorial:
+            self.game.tutorial(token, view.round_id, "5")
+            view = self.game.view(token)
+        return token
+
+    def play(self, token: str, guess: str = "5") -> list[View]:
+        """Play on to the end of the sitting, with one guess for all; returns every view."""
+        seen: list[View] = [self.game.view(token)]
+        while seen[-1].kind != "done":
+            match seen[-1]:
+                case Round() as asked:
+                    seen.append(self.game.guess(token, asked.round_id, guess))
+                case Reveal():
+                    seen.append(self.game.view(token))
+                case Questions() as asked:
+                    seen.append(self.game.answer(token, asked.episode_id, fun="4", interest="2", explanation="trees"))
+        return seen
+
+    def rows(self, query: Any) -> list[Any]:
+        """What a query finds in the store."""
+        with self.store.read() as connection:
+            return list(connection.execute(query).all())
