@@ -5,6 +5,8 @@ Nothing here needs torch: an invented campaign has a store full of playable targ
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,21 +29,29 @@ def invented_campaign(
     held_out: int = 2,
     episodes: int = 2,
     annotators_per_target: int = 10,
+    levels: Sequence[str] = ("examples",),
     polarity: Polarity = "pos",
     key: bytes = bytes(range(32)),
+    consent: str = "",
+    web: str = "",
     more: str = "",
     seed: int = 0,
 ) -> Folder:
     """Make a campaign's folder at `path` with invented targets, built and loaded into its store.
 
-    `more` is appended to campaign.toml. The same arguments give the same ids, texts and truths.
+    `consent` is a consent text, `web` goes into [platform.web], and `more` stands at the end of campaign.toml. The same
+    arguments give the same ids, texts and truths.
     """
     path.mkdir(parents=True, exist_ok=True)
     (path / "secret.key").write_text(key.hex() + "\n", encoding="ascii")
+    if consent:
+        (path / "consent.md").write_text(consent, encoding="utf-8")
     (path / "campaign.toml").write_text(
         f"""
 [campaign]
 name = "invented"
+[study]
+consent = {"'consent.md'" if consent else "''"}
 [model]
 path = "builtin:stories260K"
 [corpus]
@@ -50,6 +60,7 @@ path = "builtin:tinystories"
 sites = ["mlp.0"]
 units = {list(range(targets))}
 [episode]
+levels = {json.dumps(list(levels))}
 practice = {practice}
 held_out = {held_out}
 pool = {{ practice = {4 * practice + 2}, held_out = {4 * held_out + 2} }}
@@ -57,6 +68,7 @@ pool = {{ practice = {4 * practice + 2}, held_out = {4 * held_out + 2} }}
 episodes = {episodes}
 [platform.web]
 annotators_per_target = {annotators_per_target}
+{web}
 {more}
 """,
         encoding="utf-8",

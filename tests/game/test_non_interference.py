@@ -1,0 +1,191 @@
+"""Non-interference: what is not yet committed cannot influence one byte of what is sent.
+
+The same campaign is served twice by a real server, with ids and clock fixed. In the second serving every truth that
+is not committed by then is replaced. All bytes up to each commit must be equal: status lines, headers, bodies, logs.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+import uvicorn
+from playing import Clock
+from sqlalchemy import select, update
+
+from imitable.campaign import open_folder
+from imitable.game import Game, make_links
+from imitable.game.web import web_app
+from imitable.store import open_store, tables
+from imitable.testing import invented_campaign
+
+PRACTICE, HELD_OUT, EPISODES = 3, 2, 2
+
+
+class Wire:
+    """A campaign served by uvicorn on a real port, spoken to byte by byte."""
+
+    def __init__(self, port: int, code: str, *, accept: str) -> None:
+        self.port, self.code, self.accept = port, code, accept
+        self.sent: list[bytes] = []
+        """Every reply, raw, in order."""
+        self.commits: list[int] = []
+        """Number of replies that were sent before each commit's reply."""
+        self.token = ""
+
+    def ask(self, method: str, path: str, body: bytes = b"") -> str:
+        request = (
+            f"{method} {path} HTTP/1.1\r\nHost: test\r\nAccept: {self.accept}\r\nConnection: close\r\n"
+            f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n\r\n"
+        ).encode() + body
+        with socket.create_connection(("127.0.0.1", self.port)) as connection:
+            connection.sendall(request)
+            reply = b""
+            while part := connection.recv(65536):
+                reply += part
+        self.sent.append(reply)
+        return reply.partition(b"\r\n\r\n")[2].decode()
+
+    def post(self, path: str, **fields: str) -> str:
+        return self.ask("POST", path, urlencode(fields).encode())
+
+    def find(self, body: str, name: str) -> str:
+        """A field of the reply, in either form."""
+        if self.accept == "application/json":
+            return str(json.loads(body).get(name, ""))
+        found = re.search(rf'name="{name}"[^>]*value="([^"]*)"', body)
+        return found[1] if found else ""
+
+    def play(self) -> None:
+        """A whole sitting, with everything that a curious or hostile client tries on the way."""
+        self.ask("GET", f"/j/{self.code}")
+        body = self.post("/start", code=self.code, agree="yes")
+        self.token = self.find(body, "token")
+        for step in "123":
+            self.post("/tutorial", token=self.token, step=step, guess="5")
+        old: list[str] = []
+        for number in range(EPISODES * (PRACTICE + HELD_OUT)):
+            body = self.post("/play", token=self.token)
+            asked = self.find(body, "round_id")
+            self.probe(asked, old)
+            self.commits.append(len(self.sent))
+            self.post("/guess", token=self.token, round_id=asked, guess=str(number % 10))
+            old.append(asked)
+            if (number + 1) % (PRACTICE + HELD_OUT) == 0:
+                body = self.post("/play", token=self.token)
+                self.post("/answers", token=self.token, episode_id=self.find(body, "episode_id"), fun="3", interest="3")
+        self.post("/play", token=self.token)
+
+    def probe(self, asked: str, old: list[str]) -> None:
+        self.post("/play", token=self.token)
+        self.post("/guess", token=self.token, round_id=asked, guess="11")
+        self.post("/guess", token=self.token, round_id=asked, guess="none")
+        self.post("/guess", token=self.token, round_id=asked[::-1], guess="5")
+        self.post("/guess", token="", round_id=asked, guess="5")
+        self.post("/answers", token=self.token, episode_id="e_0", fun="1", interest="1")
+        self.ask("GET", f"/j/{self.code}")
+        self.ask("GET", f"/truths/{asked}")
+        self.ask("POST", "/guess", b"\xff\xfe=&&&")
+        for round_id in old[-2:]:
+            self.post("/guess", token=self.token, round_id=round_id, guess="9")
+
+
+@contextmanager
+def served(path: Path, port: int, accept: str) -> Iterator[Wire]:
+    folder = open_folder(path)
+    store = open_store(folder)
+    clock = Clock()
+    [link] = make_links(store, folder, platform="web", names=["link-1"], now=clock())
+    app = web_app(Game(folder, store, clock=clock))
+    with socket.create_server(("127.0.0.1", port)) as listening:
+        config = uvicorn.Config(app, log_level="debug", log_config=None, date_header=False, lifespan="off")
+        server = uvicorn.Server(config)
+        running = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        running.start()
+        while not server.started:
+            time.sleep(0.01)
+        try:
+            yield Wire(listening.getsockname()[1], link.code, accept=accept)
+        finally:
+            server.should_exit = True
+            running.join()
+            store.close()
+
+
+def replace_truths(path: Path, keep: set[str]) -> None:
+    """Give every item not in `keep` another truth."""
+    store = open_store(open_folder(path))
+    with store.write() as connection:
+        for at, row in enumerate(connection.execute(select(tables.truths)).all()):
+            if row.item_id not in keep:
+                other = (row.truth + 1 + at % 7) % 10
+                connection.execute(
+                    update(tables.truths)
+                    .where(tables.truths.c.item_id == row.item_id)
+                    .values(truth=other, activation=other / 3)
+                )
+    store.close()
+
+
+def committed_items(path: Path) -> list[str]:
+    """Items in the order in which they were committed."""
+    store = open_store(open_folder(path))
+    with store.read() as connection:
+        rows = connection.execute(
+            select(tables.rounds.c.item_id)
+            .join(
+                tables.guesses,
+                (tables.guesses.c.episode_id == tables.rounds.c.episode_id)
+                & (tables.guesses.c.trial == tables.rounds.c.trial),
+            )
+            .join(tables.sitting_episodes, tables.sitting_episodes.c.episode_id == tables.rounds.c.episode_id)
+            .order_by(tables.sitting_episodes.c.place, tables.rounds.c.trial)
+        ).all()
+    store.close()
+    return [row.item_id for row in rows]
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/html"])
+def test_no_byte_before_a_commit_depends_on_a_truth_not_yet_committed(
+    tmp_path: Path, accept: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    fresh = tmp_path / "fresh"
+    invented_campaign(fresh, targets=3, practice=PRACTICE, held_out=HELD_OUT, episodes=EPISODES)
+
+    def serve_with(keep: set[str] | None, name: str) -> tuple[Wire, list[str], list[str]]:
+        """Serve a copy with all truths but those of `keep` replaced; the wire, the items committed, and the log."""
+        path = Path(shutil.copytree(fresh, tmp_path / name))
+        if keep is not None:
+            replace_truths(path, keep)
+        caplog.clear()
+        with served(path, 0 if not ports else ports[0], accept) as wire:
+            ports[:] = [wire.port]
+            wire.play()
+        # Client ports differ from run to run; nothing else in the log may.
+        logs = sorted(re.sub(r"127\.0\.0\.1:\d+|\('127\.0\.0\.1', \d+\)", "client", text) for text in caplog.messages)
+        return wire, committed_items(path), logs
+
+    ports: list[int] = []
+    first, items, log = serve_with(None, "first")
+    assert log
+    assert len(first.commits) == len(items) == EPISODES * (PRACTICE + HELD_OUT)
+    differing = 0
+    for number, before in enumerate(first.commits):
+        other, _, other_log = serve_with(set(items[:number]), f"other{number}")
+        assert other.commits[number] == before
+        assert other.sent[:before] == first.sent[:before], f"a byte sent before commit {number + 1} differs"
+        assert other_log == log
+        differing += other.sent[before] != first.sent[before]
+    # The test can fail: where the truth is revealed, the replies do differ.
+    assert differing == EPISODES * PRACTICE
