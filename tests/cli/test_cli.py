@@ -1,0 +1,108 @@
+"""The command line: help worth reading, one clear error, exit codes, and free imports."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from imitable.cli.app import app
+from imitable.testing import invented_campaign
+
+COMMANDS = sorted(getattr(get_command(app), "commands"))  # noqa: B009  # click's group, which typer hides
+HEAVY = ("torch", "transformers", "boto3", "label_studio_sdk", "pandas", "matplotlib", "uvicorn", "sqlalchemy")
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    """The command as a user types it, in a process of its own."""
+    return subprocess.run([sys.executable, "-m", "imitable", *words], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str) -> None:
+    shown = CliRunner().invoke(app, [command, "--help"])
+    assert shown.exit_code == 0
+    assert "Usage" in shown.output
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_is_in_the_readme(command: str) -> None:
+    readme = Path(__file__).parents[2].joinpath("README.md").read_text(encoding="utf-8")
+    assert f"imitable {command}" in readme
+
+
+def test_what_the_user_can_mend_is_said_without_a_traceback_and_exits_with_1(tmp_path: Path) -> None:
+    shown = run("build", str(tmp_path / "nowhere"))
+    assert shown.returncode == 1
+    assert shown.stdout == ""
+    assert "imitable new" in shown.stderr
+    assert "Traceback" not in shown.stderr
+
+
+def test_wrong_usage_exits_with_2() -> None:
+    assert run("build").returncode == 2
+    assert run("nonsense").returncode == 2
+    assert run("rank", "x", "--coverage", "2", "--out", "y").returncode == 2
+
+
+def test_new_build_publish_status_lead_on_to_each_other(tmp_path: Path) -> None:
+    campaign = tmp_path / "first"
+    runner = CliRunner()
+    shown = runner.invoke(app, ["new", str(campaign)])
+    assert f"imitable build {campaign}" in shown.output
+    assert (campaign / "secret.key").stat().st_mode & 0o077 == 0
+    assert f"imitable build {campaign}" in runner.invoke(app, ["status", str(campaign)]).output
+
+    invented_campaign(campaign)
+    assert f"imitable publish {campaign}" in runner.invoke(app, ["status", str(campaign)]).output
+    assert "Would make" in runner.invoke(app, ["publish", str(campaign), "--dry-run"]).output
+    assert not (campaign / "links.csv").exists()
+    assert "links.csv" in runner.invoke(app, ["publish", str(campaign), "--links", "2"]).output
+    assert f"imitable serve {campaign}" in runner.invoke(app, ["status", str(campaign)]).output
+
+
+def test_ranking_a_guesses_file_alone_prints_the_order_and_writes_the_files(tmp_path: Path) -> None:
+    lines = ["annotator_id,target_id,trial,phase,guess,truth,l_ref"]
+    for person in range(6):
+        for trial in range(1, 11):
+            phase = "practice" if trial <= 6 else "held_out"
+            truth = (trial * 7) % 11 * 0.9
+            lines.append(f"p{person},m/mlp.0/1,{trial},{phase},{truth + 0.1 * person},{truth},2.5")
+            lines.append(f"p{person},m/mlp.0/2,{trial},{phase},{(truth + 5) % 10},{truth},2.5")
+    source = tmp_path / "guesses.csv"
+    source.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    shown = CliRunner().invoke(app, ["rank", str(source), "--out", str(tmp_path / "out")])
+    assert shown.exit_code == 0, shown.output
+    assert shown.output.index("m/mlp.0/1") < shown.output.index("m/mlp.0/2")
+    assert "simulated" not in shown.output
+    assert (tmp_path / "out" / "ranking.csv").exists()
+
+
+def test_a_missing_column_is_named_and_exits_with_1(tmp_path: Path) -> None:
+    (tmp_path / "g.csv").write_text("annotator_id,target_id,trial,phase,guess\na,b,1,practice,2\n", encoding="utf-8")
+    shown = run("rank", str(tmp_path / "g.csv"), "--out", str(tmp_path / "out"))
+    assert shown.returncode == 1
+    assert "truth" in shown.stderr
+    assert "g.csv" in shown.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "code", ["import imitable", "import sys, imitable.cli; sys.argv = ['imitable', '--help']; imitable.cli.main()"]
+)
+def test_importing_and_asking_for_help_load_nothing_heavy(code: str) -> None:
+    script = f"""
+import sys
+try:
+    exec({code!r})
+except SystemExit:
+    pass
+heavy = [name for name in {HEAVY!r} if name in sys.modules]
+sys.exit(", ".join(heavy) or 0)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

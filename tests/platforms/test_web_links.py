@@ -1,0 +1,81 @@
+"""Personal links, and the contract that every platform keeps."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from imitable.commands.publish import publish
+from imitable.errors import BuildError, PlatformError
+from imitable.platforms import Platform
+from imitable.platforms.web import WebLinks
+from imitable.store import open_store
+from imitable.testing import PlatformContract, invented_campaign
+
+
+def read_links(folder: Path) -> list[dict[str, str]]:
+    with (folder / "links.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+class TestWebLinksKeepTheContract(PlatformContract):
+    def platform(self) -> Platform:
+        return WebLinks()
+
+
+def test_by_default_there_are_as_many_links_as_the_campaign_needs(tmp_path: Path) -> None:
+    invented_campaign(tmp_path, targets=3, episodes=2, annotators_per_target=4)
+    done = publish(tmp_path)
+    assert done.what.startswith("6 personal links")
+    assert len({row["url"] for row in read_links(tmp_path)}) == 6
+
+
+def test_links_are_unguessable_private_and_start_with_the_public_url(tmp_path: Path) -> None:
+    invented_campaign(tmp_path, more='[serve]\npublic_url = "https://example.org/play/"\n')
+    publish(tmp_path, places=2)
+    urls = [row["url"] for row in read_links(tmp_path)]
+    assert all(url.startswith("https://example.org/play/j/") and len(url.rpartition("/")[2]) == 32 for url in urls)
+    assert (tmp_path / "links.csv").stat().st_mode & 0o077 == 0
+
+
+def test_publishing_more_or_fewer_links_forgets_none(tmp_path: Path) -> None:
+    invented_campaign(tmp_path)
+    publish(tmp_path, places=2)
+    first = read_links(tmp_path)
+    publish(tmp_path, places=4)
+    assert read_links(tmp_path)[:2] == first
+    publish(tmp_path, places=1)
+    assert len(read_links(tmp_path)) == 4
+
+
+def test_codes_are_not_in_the_database(tmp_path: Path) -> None:
+    invented_campaign(tmp_path)
+    publish(tmp_path, places=1)
+    [row] = read_links(tmp_path)
+    stored = b"".join(path.read_bytes() for path in tmp_path.glob("campaign.db*"))
+    assert row["url"].rpartition("/")[2].encode() not in stored
+
+
+def test_an_unknown_platform_names_the_known_ones(tmp_path: Path) -> None:
+    invented_campaign(tmp_path)
+    with pytest.raises(PlatformError, match=r"no platform 'mturkish'.*Choose one of: .*web"):
+        publish(tmp_path, platform="mturkish")
+
+
+def test_a_campaign_that_is_not_built_says_how_to_build_it(tmp_path: Path) -> None:
+    from imitable.commands.new import new
+
+    new(tmp_path / "fresh")
+    with pytest.raises(BuildError, match="imitable build"):
+        publish(tmp_path / "fresh")
+
+
+def test_simulated_links_stand_beside_peoples(tmp_path: Path) -> None:
+    folder = invented_campaign(tmp_path)
+    store = open_store(folder)
+    WebLinks("simulated").publish(folder, store, places=2, dry_run=False)
+    WebLinks().publish(folder, store, places=1, dry_run=False)
+    store.close()
+    assert sorted(row["platform"] for row in read_links(tmp_path)) == ["simulated", "simulated", "web"]
