@@ -3,7 +3,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+LOG := $(VENV)/install.log
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
+SAY_IF_IT_FAILED := >>$(LOG) 2>&1 || { cat $(LOG); exit 1; }
 OUT ?= imitable-demo
 
 .PHONY: help demo test test-long check clean
@@ -33,11 +35,11 @@ clean:  ## Remove the environment and everything made.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) (a few minutes the first time) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(PIP) "$$(grep '^torch==' constraints.txt)"
-	@$(PIP) --editable '.[models,serve]'
+	@$(PIP) "$$(grep '^torch==' constraints.txt)" $(SAY_IF_IT_FAILED)
+	@$(PIP) --editable '.[models,serve]' $(SAY_IF_IT_FAILED)
 	@touch $@
 
 $(VENV)/.tools: $(VENV)/.installed
 	@echo "Adding the test tools ..."
-	@$(PIP) $$($(BIN)/python -c "import tomllib; g = tomllib.load(open('pyproject.toml', 'rb'))['dependency-groups']; print(*(d.replace(' ', '') for n in ('test', 'check') for d in g[n]))")
+	@$(PIP) $$($(BIN)/python -c "import tomllib; g = tomllib.load(open('pyproject.toml', 'rb'))['dependency-groups']; print(*(d.replace(' ', '') for n in ('test', 'check') for d in g[n]))") $(SAY_IF_IT_FAILED)
 	@touch $@

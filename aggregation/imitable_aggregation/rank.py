@@ -5,6 +5,8 @@ from __future__ import annotations
 import platform
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -25,6 +27,15 @@ from .report import Findings, render
 
 NOT_PEOPLE = "simulated players: nothing here is about people"
 """What every face of a result says when a program played."""
+
+
+Progress = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
+"""`with progress(what, total) as advance:` shows how far the work is."""
+
+
+@contextmanager
+def _silent(_what: str, _total: int) -> Iterator[Callable[[int], object]]:
+    yield lambda _done: None
 
 
 @dataclass(frozen=True)
@@ -54,55 +65,62 @@ def rank(
     top_k: int = 10,
     seed: int = 0,
     allow_simulated: bool = False,
+    progress: Progress = _silent,
 ) -> RankSummary:
     """Rank the targets of a folder or file of guesses and write the results to the folder `out`.
 
     `coverage` is that of all intervals (0 to 1, exclusive), `top_k` the k of `p_top`. Raises TableError where the
     source cannot be used or `out` is not ours to replace. Same source and arguments: same bytes, run.json excepted.
+    `progress` is told of the four steps: reading, fitting, tables, report.
     """
     if not 0 < coverage < 1:
         raise TableError(f"coverage {coverage:g} is not between 0 and 1", remedy="give for example 0.9")
     if top_k < 1:
         raise TableError(f"top_k {top_k} is below 1", remedy="give for example 10")
     begun = time.perf_counter()
-    reading = read_guesses(Path(source), allow_simulated=allow_simulated)
-    rows = scored(reading.guesses)
-    if rows.empty:
-        raise TableError(
-            "holds attention checks only", remedy="add practice or held-out rounds", file=source, field="phase"
+    with progress("Ranking", 4) as advance:
+        reading = read_guesses(Path(source), allow_simulated=allow_simulated)
+        advance(1)
+        rows = scored(reading.guesses)
+        if rows.empty:
+            raise TableError(
+                "holds attention checks only", remedy="add practice or held-out rounds", file=source, field="phase"
+            )
+        episodes = episode_table(rows, reading.episodes_played)
+        played = at_level(rows, level)
+        found = fit(played, level=level, seed=seed)
+        advance(1)
+        ranking = ranking_table(found, played, episodes, reading.targets, coverage=coverage, top_k=top_k)
+        annotators = annotators_table(found, played, coverage=coverage)
+        notes = [*reading.notes, *found.notes]
+        settings: dict[str, Any] = {"level": level, "coverage": coverage, "top_k": top_k, "seed": seed}
+        files: dict[str, Content] = {
+            "ranking.csv": ranking,
+            "annotators.csv": annotators,
+            "episodes.csv": episodes,
+            "draws.parquet": found.draws,
+            "quarantine.csv": reading.quarantine,
+            "fit.json": _fit_json(found, reading, played, settings, notes),
+        }
+        if rows["level"].nunique() > 1:
+            files["levels.csv"] = levels_table(fit_levels(rows), coverage=coverage)
+        advance(1)
+        files["report.html"] = render(
+            Findings(
+                ranking=ranking,
+                annotators=annotators,
+                rows=played,
+                notes=notes,
+                estimand=found.estimand,
+                quarantine=reading.quarantine,
+                banner=NOT_PEOPLE if reading.simulated else "",
+                coverage=coverage,
+                top_k=top_k,
+            )
         )
-    episodes = episode_table(rows, reading.episodes_played)
-    played = at_level(rows, level)
-    found = fit(played, level=level, seed=seed)
-    ranking = ranking_table(found, played, episodes, reading.targets, coverage=coverage, top_k=top_k)
-    annotators = annotators_table(found, played, coverage=coverage)
-    notes = [*reading.notes, *found.notes]
-    settings: dict[str, Any] = {"level": level, "coverage": coverage, "top_k": top_k, "seed": seed}
-    files: dict[str, Content] = {
-        "ranking.csv": ranking,
-        "annotators.csv": annotators,
-        "episodes.csv": episodes,
-        "draws.parquet": found.draws,
-        "quarantine.csv": reading.quarantine,
-        "fit.json": _fit_json(found, reading, played, settings, notes),
-    }
-    if rows["level"].nunique() > 1:
-        files["levels.csv"] = levels_table(fit_levels(rows), coverage=coverage)
-    files["report.html"] = render(
-        Findings(
-            ranking=ranking,
-            annotators=annotators,
-            rows=played,
-            notes=notes,
-            estimand=found.estimand,
-            quarantine=reading.quarantine,
-            banner=NOT_PEOPLE if reading.simulated else "",
-            coverage=coverage,
-            top_k=top_k,
-        )
-    )
-    files["run.json"] = _run_json(time.perf_counter() - begun)
-    write_folder(Path(out), files, name="imitable-ranking", title="Which targets people can imitate")
+        files["run.json"] = _run_json(time.perf_counter() - begun)
+        advance(1)
+        write_folder(Path(out), files, name="imitable-ranking", title="Which targets people can imitate")
     return RankSummary(
         ranking=ranking,
         annotators=annotators,

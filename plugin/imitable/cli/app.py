@@ -184,6 +184,7 @@ def rank(
     ] = False,
 ) -> None:
     """Rank targets by how imitable they are, with intervals; from the CSV alone."""
+    from imitable.cli.printing import bar
     from imitable.cli.results import show_ranking
     from imitable.commands.rank import rank as run
 
@@ -196,6 +197,7 @@ def rank(
             top_k=top_k,
             seed=seed,
             allow_simulated=allow_simulated,
+            progress=bar,
         )
     )
 

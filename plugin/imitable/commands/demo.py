@@ -82,7 +82,7 @@ def demo(out: Path, *, players: int = 40, seed: int = 0, progress: Progress = si
         crowd = play_links([f"{address}{link}" for link in links["simulated"]], profiles, seed=seed, tick=advance)
     exported = out / "export"
     export(campaign, out=exported)
-    summary = rank(exported, out=out / "results", seed=seed)
+    summary = rank(exported, out=out / "results", seed=seed, progress=progress)
     return Demo(
         campaign=campaign,
         results=out / "results",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imitable.commands.progress import Progress, silent
 from imitable.errors import TablesError
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ def rank(
     top_k: int = 10,
     seed: int = 0,
     allow_simulated: bool = False,
+    progress: Progress = silent,
 ) -> RankSummary:
     """Rank the targets of an export folder or a guesses file. Raises TablesError naming file, row and field."""
     from imitable_aggregation.errors import TableError
@@ -34,6 +36,7 @@ def rank(
             top_k=top_k,
             seed=seed,
             allow_simulated=allow_simulated,
+            progress=progress,
         )
     except TableError as error:
         raise TablesError(str(error)) from error
