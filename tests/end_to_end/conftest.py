@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from end_to_end.visiting import Typist, Visitor
-from playwright.sync_api import Browser, BrowserContext, ViewportSize, sync_playwright
-
 from conftest import missing
+from end_to_end.visiting import Typist, Visitor
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
 from imitable.commands.publish import publish
 
 if TYPE_CHECKING:
@@ -39,11 +39,12 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def screenshots(tmp_path: Path) -> Path:
-    """Where pictures of the pages go: the folder IMITABLE_SCREENSHOTS if it is set."""
-    folder = Path(os.environ.get("IMITABLE_SCREENSHOTS") or tmp_path / "screenshots")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+def screenshots() -> Path | None:
+    """Where pictures of the pages go: the folder IMITABLE_SCREENSHOTS, or nowhere if it is not set."""
+    named = os.environ.get("IMITABLE_SCREENSHOTS")
+    if named:
+        Path(named).mkdir(parents=True, exist_ok=True)
+    return Path(named) if named else None
 
 
 @pytest.fixture

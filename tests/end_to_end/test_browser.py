@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 from end_to_end.visiting import Visitor
 from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Route, expect
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from imitable.commands.folders import built
 from imitable.store import tables
@@ -25,33 +24,6 @@ Seat = Callable[..., Visitor]
 pytestmark = pytest.mark.browser
 
 GUESSES = 2 * (3 + 2)
-
-FITS = "() => document.documentElement.scrollWidth <= document.documentElement.clientWidth"
-TOO_FAINT = """() => {
-  const light = (color) => {
-    const [r, g, b] = color.match(/[0-9.]+/g).slice(0, 3).map((part) => part / 255)
-      .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const behind = (one) => {
-    const color = getComputedStyle(one).backgroundColor;
-    return one.parentElement && color === "rgba(0, 0, 0, 0)" ? behind(one.parentElement) : color;
-  };
-  const says = (one) => [...one.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
-  const faint = (one) => {
-    const style = getComputedStyle(one);
-    const pair = [light(one.closest("svg") ? style.fill : style.color), light(behind(one))].sort((a, b) => b - a);
-    return (pair[0] + 0.05) / (pair[1] + 0.05) < 4.5;
-  };
-  return [...document.querySelectorAll("body *")].filter((one) => says(one) && one.checkVisibility() && faint(one))
-    .map((one) => one.outerHTML);
-}"""
-"""Text whose contrast with its ground is less than 4.5 to 1 (WCAG AA)."""
-WITHOUT_EXAMPLES = """() => {
-  const page = document.documentElement.cloneNode(true);
-  page.querySelectorAll(".examples").forEach((one) => one.remove());
-  return page.outerHTML;
-}"""
 
 either_way = pytest.mark.parametrize("means", ["mouse", "plain"])
 """With JavaScript and without."""
@@ -92,7 +64,7 @@ def tokens_in_addresses(visitor: Visitor, tokens: set[str]) -> list[str]:
     return [url for url in visitor.addresses if any(secret in url for secret in secrets)]
 
 
-def play_and_watch(visitor: Visitor, name: str, screenshots: Path) -> None:
+def play_and_watch(visitor: Visitor, name: str, screenshots: Path | None) -> None:
     """Play a whole sitting, photograph each kind of page once, and see that the token stays out of addresses."""
     tokens: set[str] = set()
     taken: set[str] = set()
@@ -107,6 +79,7 @@ def play_and_watch(visitor: Visitor, name: str, screenshots: Path) -> None:
             taken.add(what)
             visitor.picture(f"{name}-{what}", screenshots)
 
+    assert visitor.page.locator(".agree").count() == 1
     visitor.play(seen)
     assert {"landing", "round", "reveal", "held-out", "questions", "done"} <= taken
     assert len(tokens) == 1
@@ -116,19 +89,21 @@ def play_and_watch(visitor: Visitor, name: str, screenshots: Path) -> None:
 # A whole sitting
 
 
-def test_a_whole_sitting_is_played_with_the_keyboard_alone(seat: Seat, server: Server, screenshots: Path) -> None:
+def test_a_whole_sitting_is_played_with_the_keyboard_alone(
+    seat: Seat, server: Server, screenshots: Path | None
+) -> None:
     visitor = seat("keyboard")
     play_and_watch(visitor, "desktop", screenshots)
     all_went_well(visitor, server)
 
 
-def test_a_whole_sitting_is_played_with_one_thumb(seat: Seat, server: Server, screenshots: Path) -> None:
+def test_a_whole_sitting_is_played_with_one_thumb(seat: Seat, server: Server, screenshots: Path | None) -> None:
     visitor = seat("thumb")
     play_and_watch(visitor, "phone", screenshots)
     all_went_well(visitor, server)
 
 
-def test_a_whole_sitting_is_played_without_javascript(seat: Seat, server: Server, screenshots: Path) -> None:
+def test_a_whole_sitting_is_played_without_javascript(seat: Seat, server: Server, screenshots: Path | None) -> None:
     visitor = seat("plain")
     play_and_watch(visitor, "no-js", screenshots)
     all_went_well(visitor, server)
@@ -154,8 +129,6 @@ def test_a_refresh_loses_nothing_and_doubles_nothing(seat: Seat, server: Server,
     visitor.until("round")
     assert visitor.round_id != asked
     assert recorded(server.campaign) == [6.5]
-    visitor.play()
-    assert recorded(server.campaign) == visitor.given
 
 
 @either_way
@@ -167,8 +140,9 @@ def test_the_back_button_changes_no_answer(seat: Seat, server: Server, means: st
     asked = visitor.round_id
     with suppress(PlaywrightError):  # without JavaScript the browser asks first whether to send the form again
         visitor.page.go_back()
-    visitor.page.reload()
     if means == "plain":
+        visitor.page.wait_for_url("chrome-error://chromewebdata/")
+        visitor.page.reload()
         assert "you guessed 6.5" in visitor.text
         assert "your first answer counts" in visitor.text
     visitor.open()
@@ -226,7 +200,7 @@ def test_of_two_tabs_the_first_answer_counts(seat: Seat, server: Server, means: 
 # A server that dies, a reply that is lost
 
 
-def test_a_dead_server_costs_a_kind_word_and_no_guess(seat: Seat, server: Server, screenshots: Path) -> None:
+def test_a_dead_server_costs_a_kind_word_and_no_guess(seat: Seat, server: Server, screenshots: Path | None) -> None:
     visitor = seat("mouse")
     visitor.until("round")
     visitor.guess(1.5)
@@ -292,69 +266,10 @@ def test_an_error_of_the_server_leaves_the_guess_where_it_was_typed(seat: Seat, 
     assert recorded(server.campaign) == [6.5]
 
 
-# What is seen, and what is not
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_on_the_smallest_phone_everything_fits_and_can_be_read(seat: Seat, screenshots: Path, scheme: str) -> None:
-    visitor = seat("thumb", viewport={"width": 320, "height": 640}, color_scheme=scheme)
-    taken: set[str] = set()
-
-    def seen() -> None:
-        visitor.stand_still()
-        assert visitor.page.evaluate(FITS), f"{visitor.kind} scrolls sideways"
-        assert visitor.page.evaluate(TOO_FAINT) == []
-        if visitor.kind == "reveal":
-            labels_stand_on_the_bar(visitor)
-        if visitor.kind not in taken:
-            visitor.picture(f"small-{scheme}-{visitor.kind}", screenshots)
-        taken.add(visitor.kind)
-
-    visitor.play(seen)
-    visitor.page.goto(visitor.link + "x")
-    seen()
-    assert taken == {"landing", "round", "reveal", "questions", "done", "problem"}
-    ground = visitor.page.evaluate("() => getComputedStyle(document.documentElement).backgroundColor")
-    assert (max(map(int, re.findall(r"\d+", ground))) < 64) == (scheme == "dark")
-
-
-def labels_stand_on_the_bar(visitor: Visitor) -> None:
-    """The guess and the truth can both be read, inside the picture and apart from each other."""
-    picture = visitor.page.locator("svg.reading").bounding_box()
-    assert picture is not None
-    ends = []
-    for label in (".you-label", ".truth-label"):
-        shown = visitor.page.locator(label)
-        assert shown.evaluate("one => getComputedStyle(one).opacity") == "1"
-        box = shown.bounding_box()
-        assert box is not None
-        assert picture["x"] <= box["x"] + 1
-        assert box["x"] + box["width"] <= picture["x"] + picture["width"] + 1
-        ends.append((box["y"], box["y"] + box["height"]))
-    assert ends[0][1] < ends[1][0]
-
-
-def test_no_truth_is_in_the_page_before_its_guess(seat: Seat, server: Server) -> None:
-    with built(server.campaign) as (_, store), store.write() as connection:
-        connection.execute(update(tables.truths).values(truth=7.77, activation=7.77))
-    needle = re.compile(r"(?<![\d.])7\.(77|8)(?!\d)")
-    visitor = seat("mouse")
-    told: list[bool] = []
-
-    def seen() -> None:
-        page = visitor.page.evaluate(WITHOUT_EXAMPLES)
-        if visitor.kind in {"round", "reveal"} and not visitor.warming_up:
-            told.append(bool(needle.search(page.replace(visitor.token, ""))))
-            assert told[-1] == (visitor.kind == "reveal"), page
-
-    visitor.play(seen)
-    assert told == 2 * [False, True, False, True, False, True, False, False]
-
-
 # What goes wrong, and is said kindly
 
 
-def test_an_unknown_link_is_answered_kindly(seat: Seat, server: Server, screenshots: Path) -> None:
+def test_an_unknown_link_is_answered_kindly(seat: Seat, server: Server, screenshots: Path | None) -> None:
     visitor = seat("mouse")
     reply = visitor.page.goto(f"{server.address}/j/{'0' * 32}")
     assert reply is not None
@@ -411,12 +326,11 @@ def test_a_guess_that_the_browser_lets_through_is_refused_by_the_server(seat: Se
     assert recorded(server.campaign) == [6.5]
 
 
-def test_stopping_early_keeps_what_was_done(seat: Seat, server: Server, screenshots: Path) -> None:
+def test_stopping_early_keeps_what_was_done(seat: Seat, server: Server, screenshots: Path | None) -> None:
     visitor = seat("mouse")
     visitor.until("round")
     visitor.guess(6.5)
-    visitor.page.locator(".stop summary").click()
-    visitor.moving_on(visitor.page.locator(".stop button").click)
+    visitor.stop()
     assert visitor.kind == "done"
     assert "Your guesses are saved." in visitor.text
     visitor.picture("stopped", screenshots)

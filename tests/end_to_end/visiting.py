@@ -121,6 +121,11 @@ class Visitor:
         if counts:
             self.given.append(chosen)
 
+    def stop(self) -> None:
+        """Stop here, and mean it."""
+        self.press(self.page.locator(".stop summary"))
+        self.moving_on(lambda: self.press(self.page.locator(".stop button")))
+
     def slide(self, number: float) -> None:
         """Tap the slider where the number is."""
         slider = self.page.locator("#slider")
@@ -133,7 +138,7 @@ class Visitor:
         )
 
     def _agree(self) -> None:
-        if "Welcome back" not in self.text:
+        if self.page.locator(".agree").count():
             self.press(self.page.locator(".agree"))
         self.moving_on(lambda: self.press(self.page.locator("button.main")))
 
@@ -156,8 +161,10 @@ class Visitor:
             time.sleep(0.05)
         raise AssertionError("the page does not come to rest")
 
-    def picture(self, name: str, folder: Path) -> None:
-        """A picture of the whole page as it stands at rest."""
+    def picture(self, name: str, folder: Path | None) -> None:
+        """A picture of the whole page as it stands at rest, if there is a folder for pictures."""
+        if folder is None:
+            return
         self.stand_still()
         self.page.screenshot(path=folder / f"{name}.png", full_page=True)
 
@@ -174,7 +181,7 @@ class Typist(Visitor):
         raise AssertionError(f"the Tab key does not reach {selector}")
 
     def _agree(self) -> None:
-        if "Welcome back" not in self.text:
+        if self.page.locator(".agree").count():
             self.tab_to("input[name=agree]")
             self.page.keyboard.press("Space")
         self.tab_to("button.main")

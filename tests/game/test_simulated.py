@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from sqlalchemy import select
 
+from imitable.commands.folders import built
+from imitable.game.content import read_content
 from imitable.game.simulated import Kind, Profile, SimulatedAnnotator, draw_profiles, features, honest
+from imitable.rounds import plan_rounds
+from imitable.store import tables
 
 TEXTS = [
     ("The ", "cat", " sat on the mat"),
@@ -103,3 +110,29 @@ def test_a_crowd_has_the_share_of_bad_players_asked_for() -> None:
     assert {profile.kind for profile in crowd} == {"learner", "constant", "random", "copies"}
     assert len({profile.name for profile in crowd}) == 40
     assert draw_profiles(40, np.random.default_rng(0)) == crowd
+
+
+def test_some_real_neurons_are_more_imitable_than_others(small_campaign: Path) -> None:
+    """A careful reader plays four real neurons in memory: it beats the best constant, and on some by far more."""
+    with built(small_campaign) as (_folder, store):
+        content = read_content(store)
+        with store.read() as connection:
+            truths = {row.item_id: row.truth for row in connection.execute(select(tables.truths))}
+            l_refs = {row.target_id: row.l_ref for row in connection.execute(select(tables.targets))}
+    found = []
+    for target in content.targets.values():
+        skills = []
+        for seed in range(12):
+            rng = np.random.default_rng(seed)
+            player = SimulatedAnnotator(honest(Profile("careful", learning_rate=5)), rng)
+            for one in plan_rounds(target.pools, practice=12, held_out=8, rng=rng):
+                asked = {"stimulus": asdict(content.stimuli[one.item_id]), "first_of_target": one.trial == 1}
+                asked |= {"examples": [asdict(example) for example in target.examples], "low": 0.0, "high": 10.0}
+                guess, truth = player.guess(asked), truths[one.item_id]
+                if one.phase == "practice":
+                    player.learn(asked | {"truth": truth})
+                else:
+                    skills.append(1 - abs(guess - truth) / l_refs[target.target_id])
+        found.append(float(np.mean(skills)))
+    assert max(found) > 0.4
+    assert max(found) - min(found) > 0.15

@@ -62,17 +62,23 @@ def read_content(store: Store) -> Content:
 
 
 def heat_map(text: str, offsets: Sequence[Sequence[int]], values: Sequence[float], position: int) -> ExampleText:
-    """Cut a text into its tokens' characters, each with its value; characters between tokens join the next piece."""
+    """Cut a text into its tokens' characters, each with its value: the pieces joined are the text, to the letter.
+
+    Where tokens overlap (SentencePiece gives a text's first letter to two), the later one has the characters, and the
+    marked one before all. Characters of no token stand in pieces of their own, without a value.
+    """
+    owner: list[int | None] = [None] * len(text)
+    for at, (start, stop) in [*enumerate(offsets), (position, offsets[position])]:
+        owner[start:stop] = [at] * (stop - start)
     pieces: list[Piece] = []
-    focus = end = 0
-    for at, ((start, stop), value) in enumerate(zip(offsets, values, strict=True)):
-        if stop <= start:
+    focus = begin = 0
+    for end in range(1, len(text) + 1):
+        mine = owner[end - 1]
+        if end < len(text) and owner[end] == mine:
             continue
-        if at == position:
+        value = 0.0 if mine is None else values[mine]
+        if mine == position:
             focus = len(pieces)
-        shown = round(value, 1) + 0.0
-        pieces.append(Piece(text[min(end, start) if start >= end else start : stop], shown, round(value)))
-        end = stop
-    if end < len(text):
-        pieces.append(Piece(text[end:], 0.0, 0))
+        pieces.append(Piece(text[begin:end], round(value, 1) + 0.0, round(value)))
+        begin = end
     return ExampleText(tuple(pieces), focus, pieces[focus].value)

@@ -48,11 +48,11 @@ def draw_profiles(players: int, rng: np.random.Generator, *, bad: float = 0.15) 
         crowd.append(
             Profile(
                 f"learner-{at + 1}",
-                attention=float(rng.beta(5, 2)),
+                attention=float(rng.beta(9, 2)),
                 learning_rate=float(rng.uniform(2, 8)),
-                bias=float(rng.normal(0, 0.4)),
+                bias=float(rng.normal(0, 0.3)),
                 scale=float(rng.normal(1, 0.12)),
-                noise=float(rng.uniform(0.3, 1.2)),
+                noise=float(rng.uniform(0.2, 0.9)),
                 quits=0.02,
             )
         )
