@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 import secrets
 import tomllib
 from dataclasses import dataclass
@@ -11,7 +12,16 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 
 from imitable.errors import CampaignError
 
@@ -59,20 +69,30 @@ class Model(_Table):
 
     path: str
     """`builtin:stories260K`, a local folder, or a Hugging Face hub name."""
-    name: str | None = None
-    """MODEL in target ids; default: the hub name, or the folder's name."""
+    name: str | None = Field(default=None, pattern=r"^\S(.*\S)?$", max_length=120)
+    """MODEL in target ids, on one line, at most 120 characters; default: the hub name, or the folder's name."""
     revision: str | None = None
     """Commit, branch or tag on the hub; written into target ids as NAME@REVISION."""
     dtype: Literal["float32"] = "float32"
     """Truths are computed in float32."""
 
+    _folder: Path | None = PrivateAttr(default=None)
+    """The local folder that `path` means; None for what ships with imitable and for hub names."""
+
     @property
     def model_id(self) -> str:
-        """MODEL, as target ids write it."""
-        bare = self.name or self.path.removeprefix("builtin:").rstrip("/")
-        if self.name is None and (self.path.startswith((".", "/", "~")) or Path(self.path).exists()):
-            bare = Path(self.path).name
+        """MODEL, as target ids write it: the same wherever the command is run from."""
+        bare = self.name or (self._folder.name if self._folder else self.path.removeprefix("builtin:").rstrip("/"))
         return f"{bare}@{self.revision}" if self.revision else bare
+
+    @model_validator(mode="after")
+    def _look_for_the_folder(self, info: ValidationInfo) -> Model:
+        where = Path((info.context or {}).get("base", ".")) / Path(self.path).expanduser()
+        if self.path.startswith((".", "/", "~")) or (where.exists() and not self.path.startswith("builtin:")):
+            self._folder = Path(os.path.abspath(where))
+        if self.revision and (self._folder or self.path.startswith("builtin:")):
+            raise ValueError(f"revision is for models of the hub, and {self.path} is none; remove it")
+        return self
 
 
 class Corpus(_Table):
@@ -336,20 +356,20 @@ def open_folder(path: Path) -> Folder:
 
 def write_key(path: Path) -> None:
     """Make a fresh campaign key at `path`, readable by its owner only; an existing key is never replaced."""
-    path.touch(mode=0o600, exist_ok=False)
-    path.write_text(secrets.token_hex(KEY_BYTES) + "\n", encoding="ascii")
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+        file.write(secrets.token_hex(KEY_BYTES) + "\n")
 
 
 def read_config(path: Path) -> Campaign:
     """Read and check one campaign.toml. Raises CampaignError naming file, table and key."""
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise CampaignError(f"There is no {path}. Make a campaign with: imitable new {path.parent}") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise CampaignError(f"{path} cannot be read: {error}. Mend that place and try again.") from error
     try:
-        return Campaign.model_validate(data)
+        return Campaign.model_validate(data, context={"base": path.parent})
     except ValidationError as error:
         problems = [_say(problem) for problem in error.errors()]
         raise CampaignError(f"{path}: " + "; ".join(problems) + ". Mend this and try again.") from error
@@ -365,5 +385,7 @@ def _say(problem: Any) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "missing":
         message = "is missing"
+    if problem["type"] == "model_type":
+        message = "is a table of keys, and not a single value"
     shown = "" if problem["type"] in ("missing", "value_error") else f" (it is {problem['input']!r})"
     return f"{table}{f', key {keys!r}' if keys else ''}: {message}{shown}"

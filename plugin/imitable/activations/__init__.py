@@ -4,9 +4,10 @@ from imitable.activations.capture import Moments, Scan, columns, moments
 from imitable.activations.corpus import Text, read_corpus
 from imitable.activations.models import Loaded, load_model
 from imitable.activations.sites import Site, mlp_sites
-from imitable.activations.windows import Window, windows
+from imitable.activations.windows import FOCUS_AFTER, Window, windows
 
 __all__ = [
+    "FOCUS_AFTER",
     "Loaded",
     "Moments",
     "Scan",

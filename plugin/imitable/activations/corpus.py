@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import glob
+import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -51,7 +52,8 @@ def _paths(path: str, base: Path) -> list[Path]:
     elif where.exists():
         found_all = [where]
     else:
-        found_all = sorted(Path(match) for match in glob.glob(str(where), recursive=True))
+        pattern = str(Path(path).expanduser())
+        found_all = sorted(base / match for match in glob.glob(pattern, root_dir=base, recursive=True))
     if not found_all:
         raise CorpusError(
             f"No corpus at {where}: no file, no folder with {', '.join(_SUFFIXES)} files, no match. "
@@ -103,7 +105,7 @@ def _decode(path: Path) -> str:
 def _split_plain(content: str, source: str) -> Iterator[Text]:
     """Paragraphs between blank lines if there is a blank line, else one text a line."""
     lines = content.split("\n")
-    body = content.strip("\n").split("\n")
+    body = content.strip().split("\n")
     by_paragraph = any(not line.strip() for line in body)
     held: list[str] = []
     start = 1
@@ -120,26 +122,33 @@ def _split_plain(content: str, source: str) -> Iterator[Text]:
 def _json_field(line: str, column: str, where: str) -> object:
     try:
         return json.loads(line)[column]
-    except (json.JSONDecodeError, TypeError) as error:
+    except (ValueError, TypeError) as error:
         raise CorpusError(f"{where}: not a JSON object ({error}). Write one object a line.") from error
     except KeyError as error:
         raise CorpusError(f"{where}: no field '{column}'. Name the one that holds text in [corpus] column.") from error
 
 
 def _read_csv(content: str, column: str, path: Path) -> Iterator[Text]:
-    rows = csv.DictReader(content.split("\n"))
+    rows = csv.reader(io.StringIO(content, newline=""), strict=True)
+    limit = csv.field_size_limit(max(len(content), csv.field_size_limit()))  # a text may be long
+    start = 1
     try:
-        if column not in (rows.fieldnames or ()):
+        header = next(rows)
+        if column not in header:
             raise CorpusError(
-                f"{path}, line 1: no column '{column}' among {', '.join(rows.fieldnames or ())}. "
+                f"{path}, line 1: no column '{column}' among {', '.join(header)}. "
                 "Name the column that holds text in [corpus] column."
             )
-        before = rows.line_num
+        at = header.index(column)
+        start = rows.line_num + 1
         for row in rows:
-            yield _checked(row[column], path, before + 1)
-            before = rows.line_num
+            if row:
+                yield _checked(row[at] if at < len(row) else None, path, start)
+            start = rows.line_num + 1
     except csv.Error as error:
-        raise CorpusError(f"{path}, line {rows.line_num}: {error}. Mend that line.") from error
+        raise CorpusError(f"{path}, line {start}: {error}. Mend the row that begins there.") from error
+    finally:
+        csv.field_size_limit(limit)
 
 
 def _read_parquet(path: Path, column: str) -> Iterator[Text]:
@@ -164,8 +173,20 @@ def _read_parquet(path: Path, column: str) -> Iterator[Text]:
 
 def _checked(value: object, path: Path, line: int) -> Text:
     if not isinstance(value, str):
+        found = "missing" if value is None else f"{type(value).__name__}, not a string"
         raise CorpusError(
-            f"{path}, line {line}: the text is {type(value).__name__}, not a string. "
-            "Mend that row, or name another column in [corpus] column."
+            f"{path}, line {line}: the text is {found}. Mend that row, or name another column in [corpus] column."
+        )
+    if "\0" in value or not _encodable(value):
+        raise CorpusError(
+            f"{path}, line {line}: the text holds a NUL or half a surrogate pair, which is no character. Mend that row."
         )
     return Text(value.strip(), path.name, line)
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

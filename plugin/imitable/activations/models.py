@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
@@ -13,6 +14,15 @@ from typing import Any
 
 from imitable.campaign import Model
 from imitable.errors import MissingExtra, ModelError
+
+_FOREIGN = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError)
+"""What transformers raises for a folder it cannot make sense of."""
+
+_NOT_THE_MODEL = ("transformers_version", "_name_or_path", "dtype", "architectures")
+"""Keys of a configuration that say where it came from, and nothing about the activations."""
+
+_NO_LIMIT = 10**9
+"""A tokenizer that knows no longest input says so with a huge number."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +36,8 @@ class Loaded:
     """A fast tokenizer: only these know where in the text a token lies."""
     sha256: str
     """Hash of the weights, the configuration and the tokenizer."""
+    longest: int | None
+    """Most tokens that the model has positions for; None when it does not say."""
     versions: dict[str, str]
     """Versions of the libraries, dtype and attention implementation that the truths depend on."""
 
@@ -33,31 +45,46 @@ class Loaded:
 def load_model(spec: Model, *, base: Path) -> Loaded:
     """Load a model as stated in campaign.toml. Relative folders start at `base`.
 
-    Raises ModelError for a folder without weights or tokenizer, pickled weights, or a hub that does not answer,
+    Raises ModelError for a folder without (all) weights or tokenizer, pickled weights, or a hub that does not answer,
     and MissingExtra when torch or transformers is not installed.
     """
     try:
         import torch
         import transformers
+        from safetensors import SafetensorError
     except ImportError as error:
         raise MissingExtra("models", wanted_for="Building a campaign") from error
     where = _locate(spec, base)
     with _quiet(transformers):
         try:
             tokenizer = transformers.AutoTokenizer.from_pretrained(where, revision=spec.revision, use_fast=True)
-            model = transformers.AutoModel.from_pretrained(
-                where, revision=spec.revision, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
+            model, found = transformers.AutoModel.from_pretrained(
+                where,
+                revision=spec.revision,
+                dtype=torch.float32,
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
             )
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
-            first = str(error).strip().split("\n")[0]
+        except (*_FOREIGN, SafetensorError) as error:
+            first = str(error).strip().split("\n")[0].rstrip(".")
+            if "ignore_mismatched_sizes" in first:
+                first = "its weights do not have the shapes that its config.json states"
             raise ModelError(
-                f"The model {where} cannot be loaded: {first} Give [model] path a folder with config.json, "
+                f"The model {where} cannot be loaded: {first}. Give [model] path a folder with config.json, "
                 "safetensors weights and a tokenizer, or a hub name that this machine can reach."
             ) from error
     if not tokenizer.is_fast:
         raise ModelError(
             f"The model {where} has only a slow tokenizer, which cannot say where in a text a token lies. "
             "Add a tokenizer.json to its folder (transformers' convert_slow_tokenizer makes one)."
+        )
+    missing = frozenset(found["missing_keys"])
+    needed = sorted(name for name in missing if not name.startswith("pooler."))
+    if needed:
+        raise ModelError(
+            f"The weights in {where} lack {len(needed)} that its config.json asks for, {needed[0]} among them: they "
+            "would be random numbers. Give [model] path a folder where configuration and weights belong together."
         )
     model.eval()
     largest = model.get_input_embeddings().weight.shape[0]
@@ -70,7 +97,8 @@ def load_model(spec: Model, *, base: Path) -> Loaded:
         model_id=spec.model_id,
         model=model,
         tokenizer=tokenizer,
-        sha256=_hash(model, tokenizer),
+        sha256=_hash(model, tokenizer, without=missing),
+        longest=_longest(model, tokenizer),
         versions={
             "torch": torch.__version__,
             "transformers": transformers.__version__,
@@ -120,10 +148,19 @@ def _quiet(transformers: Any) -> Iterator[None]:
             transformers.utils.logging.enable_progress_bar()
 
 
-def _hash(model: Any, tokenizer: Any) -> str:
+def _longest(model: Any, tokenizer: Any) -> int | None:
+    stated = (getattr(model.config, "max_position_embeddings", None), tokenizer.model_max_length)
+    return min((int(limit) for limit in stated if limit and 0 < limit < _NO_LIMIT), default=None)
+
+
+def _hash(model: Any, tokenizer: Any, *, without: Collection[str]) -> str:
+    """`without`: parts that the file lacks and that take no part in the activations; they were drawn at random."""
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
-        digest.update(f"{name} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.contiguous().cpu().numpy().tobytes())
+        if name not in without:
+            digest.update(f"{name} {tuple(tensor.shape)}\n".encode())
+            digest.update(tensor.contiguous().cpu().numpy().tobytes())
+    config = {key: value for key, value in model.config.to_dict().items() if key not in _NOT_THE_MODEL}
+    digest.update(json.dumps(config, sort_keys=True, default=str).encode())
     digest.update(tokenizer.backend_tokenizer.to_str().encode())
     return digest.hexdigest()

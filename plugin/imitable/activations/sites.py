@@ -30,7 +30,8 @@ def mlp_sites(loaded: Loaded) -> list[Site]:
     gated ones. Blocks are the largest outermost list of modules of one class that hold linear layers; within a block
     the projection is the last linear module that ran, with the hidden size as its output, outside attention.
 
-    Raises ModelError, with the reason, for models that this rule cannot vouch for (mixture of experts, no blocks).
+    Raises ModelError, with the reason, for models that this rule cannot vouch for: a mixture of experts, no blocks,
+    blocks that share one MLP, or a model that does not run on tokens alone.
     """
     import torch
 
@@ -47,6 +48,11 @@ def mlp_sites(loaded: Loaded) -> list[Site]:
     try:
         with torch.inference_mode():
             model(input_ids=torch.tensor([[1, 1, 1]]))
+    except (ValueError, TypeError, RuntimeError, IndexError) as error:
+        raise ModelError(
+            f"{loaded.model_id} does not run on a text's tokens alone ({str(error).strip().split(chr(10))[0]}). "
+            "Choose an encoder or a decoder of text."
+        ) from error
     finally:
         for handle in handles:
             handle.remove()
@@ -69,6 +75,11 @@ def mlp_sites(loaded: Loaded) -> list[Site]:
             raise ModelError(
                 f"{loaded.model_id}, {path}: no MLP output projection to read neurons from (only attention's). "
                 "Choose a transformer with an MLP in every block."
+            )
+        if order.count(found[-1]) > 1:
+            raise ModelError(
+                f"{loaded.model_id}, {path}: its MLP runs {order.count(found[-1])} times on one text, so that a neuron "
+                "has no single activation. Choose a model whose layers have MLPs of their own."
             )
         width = _linear_shape(model.get_submodule(found[-1]))[0]  # type: ignore[index]
         sites.append(Site(f"mlp.{layer}", layer, found[-1], width))

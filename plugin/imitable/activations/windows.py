@@ -18,9 +18,11 @@ class Window:
     text: str
     token_ids: tuple[int, ...]
     offsets: tuple[tuple[int, int], ...]
-    """Characters [start, end) of `text` that each token covers; (0, 0) for special tokens."""
+    """Characters [start, end) of `text` that each token covers, in order and without overlap: a character made of
+    several tokens belongs to the last of them. Empty for the others, and for special tokens."""
     focusable: tuple[int, ...]
-    """Positions that may be asked about: never the first, never special, never only white space."""
+    """Positions that may be asked about: never the first, never special (also where the text itself spells a special
+    token), never only white space."""
     document: int
     """0-based document that the text belongs to."""
 
@@ -37,6 +39,7 @@ def windows(loaded: Loaded, texts: Sequence[str], *, block: int, shortest: int, 
         loaded.tokenizer("a", add_special_tokens=False)["input_ids"]
     )
     room = longest - specials
+    special = frozenset(loaded.tokenizer.all_special_ids)
     snippets: list[tuple[str, int]] = []
     for number, (text, offsets) in enumerate(zip(texts, encoded["offset_mapping"], strict=True)):
         spans = [span for span in offsets if span[1] > span[0]]
@@ -50,17 +53,35 @@ def windows(loaded: Loaded, texts: Sequence[str], *, block: int, shortest: int, 
     again = loaded.tokenizer([text for text, _ in snippets], return_offsets_mapping=True, verbose=False)
     for (text, document), ids, offsets in zip(snippets, again["input_ids"], again["offset_mapping"], strict=True):
         if shortest <= len(ids) <= longest:
-            real = [at for at, (left, right) in enumerate(offsets) if right > left]
-            focusable = tuple(at for at in real[FOCUS_AFTER:] if text[offsets[at][0] : offsets[at][1]].strip())
+            spans_kept = _disjoint(offsets)
+            real = [at for at, (left, right) in enumerate(spans_kept) if right > left]
+            focusable = tuple(
+                at for at in real[FOCUS_AFTER:] if ids[at] not in special and text[slice(*spans_kept[at])].strip()
+            )
             if focusable:
-                spans_kept = tuple((int(left), int(right)) for left, right in offsets)
                 made.append(Window(text, tuple(ids), spans_kept, focusable, document))
     return made
 
 
 def _word_end(text: str, spans: Sequence[tuple[int, int]], start: int, stop: int) -> int:
-    """The last place at or before `stop` (and past the middle) where a window can end without cutting a word."""
-    for at in range(stop, start + (stop - start) // 2, -1):
+    """The last place at or before `stop` (and past the middle) where a window can end without cutting a word.
+
+    In text without spaces: without cutting a character.
+    """
+    places = range(stop, start + (stop - start) // 2, -1)
+    for at in places:
         if at == len(spans) or text[spans[at][0]].isspace() or text[spans[at][0] - 1].isspace():
             return at
-    return stop
+    return next((at for at in places if spans[at][0] >= spans[at - 1][1]), stop)
+
+
+def _disjoint(offsets: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """Tokenizers give a character to each of its tokens, and to the mark of a word's start: keep the last."""
+    kept = []
+    after: int | None = None
+    for left, right in reversed(offsets):
+        stop = int(right) if after is None else min(int(right), after)
+        kept.append((int(left), max(int(left), stop)))
+        if right > left:
+            after = int(left)
+    return tuple(reversed(kept))

@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 
 from imitable.activations import (
+    FOCUS_AFTER,
     Loaded,
-    Moments,
     Scan,
     Site,
     Text,
-    Window,
     columns,
     load_model,
     mlp_sites,
@@ -28,13 +27,16 @@ from imitable.activations import (
 from imitable.campaign import Folder, Model, Targets, open_folder
 from imitable.commands.progress import Progress, silent
 from imitable.errors import BuildError, CampaignError, CorpusError
-from imitable.rounds import MadeTarget, Split, TooFlat, assign_splits, make_target, without_shared_runs
-from imitable.selection import Candidate, ranked
-from imitable.store import load_build, open_store, read_build, read_report, write_build
+from imitable.rounds import Ground, MadeTarget, Split, TooFlat, Wish, assign_splits, make_target, without_shared_runs
+from imitable.selection import Candidate, find_method, ranked
+from imitable.store import holds_items, load_build, open_store, read_build, read_report, write_build
 from imitable.targets import TargetId
 
 BUILD_VERSION = 1
 """Raised when the same configuration would build something else."""
+
+_READ_AT_ONCE = 2**26
+"""Activations (tokens x units) held at one time while candidates are tried: 256 MB."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,7 @@ class _Prepared:
 
     loaded: Loaded
     sites: Sequence[Site]
-    windows: Sequence[Window]
-    splits: Sequence[Split]
+    ground: Ground
 
 
 def build(directory: Path, *, progress: Progress = silent) -> Built:
@@ -79,15 +80,21 @@ def build(directory: Path, *, progress: Progress = silent) -> Built:
         wanted = _build_hash(folder)
         report = read_report(folder.build)
         fresh = report is None or report["build_hash"] != wanted
-        if store.played() and (fresh or store.build_hash() != wanted):
+        played = store.played() > 0
+        if played and store.build_hash() != wanted:
             raise BuildError(
                 f"{directory} has been played, and campaign.toml no longer describes what was built. Put the old "
                 "settings back, or make a new campaign with: imitable new"
             )
         if fresh or report is None:
             made, report = _make(folder, wanted, progress)
+            if played and not holds_items(store, made):
+                raise BuildError(
+                    f"{directory} has been played, {folder.build} is gone, and the corpus or the model is no longer "
+                    f"what it was built from. Put {folder.build} back."
+                )
             write_build(folder.build, made, report)
-        if store.build_hash() != wanted:
+        if (fresh and not played) or store.build_hash() != wanted:
             load_build(store, name=folder.config.campaign.name, build_hash=wanted, records=read_build(folder.build))
     finally:
         store.close()
@@ -118,6 +125,9 @@ def _build_hash(folder: Folder) -> str:
 
 def _make(folder: Folder, build_hash: str, progress: Progress) -> tuple[list[MadeTarget], dict[str, Any]]:
     config = folder.config
+    for table in config.targets:
+        if table.select:
+            find_method(table.select.method)  # before the model is run, not after
     texts = read_corpus(config.corpus, base=folder.path)
     pool = config.episode.pool
     documents = -(-len(texts) // config.corpus.block)
@@ -130,22 +140,21 @@ def _make(folder: Folder, build_hash: str, progress: Progress) -> tuple[list[Mad
         prepared, dropped = _prepare(folder, model, texts, splits)
         if dropped:
             notes.append(
-                f"{prepared.loaded.model_id}: {dropped} of {dropped + len(prepared.windows)} texts share a run of 12 "
-                "tokens with another split and were dropped"
+                f"{prepared.loaded.model_id}: {dropped} of {dropped + len(prepared.ground.windows)} texts share a run "
+                "of 12 tokens with another split and were dropped"
             )
         described.append(
             {
                 "model_id": prepared.loaded.model_id,
                 "sha256": prepared.loaded.sha256,
-                "texts": len(prepared.windows),
+                "texts": len(prepared.ground.windows),
                 **prepared.loaded.versions,
             }
         )
         for number, table in enumerate(config.targets):
-            found, without = _targets_of(folder, prepared, table, number, progress)
+            asked, found, without = _targets_of(folder, prepared, table, number, progress)
             made = _joined(made, found)
             left_out += without
-            asked = table.select.count if table.select else len(table.units or ()) * len(table.sites)
             if len(found) < asked:
                 notes.append(f"{prepared.loaded.model_id}, [[targets]] #{number + 1}: {len(found)} of {asked} targets")
     if not made:
@@ -171,6 +180,11 @@ def _make(folder: Folder, build_hash: str, progress: Progress) -> tuple[list[Mad
 def _prepare(folder: Folder, model: Model, texts: Sequence[Text], splits: Sequence[Split]) -> tuple[_Prepared, int]:
     corpus = folder.config.corpus
     loaded = load_model(model, base=folder.path)
+    if loaded.longest and corpus.max_tokens > loaded.longest:
+        raise CampaignError(
+            f"[corpus] max_tokens is {corpus.max_tokens}, and {loaded.model_id} takes at most {loaded.longest}. "
+            "Make it smaller."
+        )
     cut = windows(
         loaded,
         [text.text for text in texts],
@@ -180,25 +194,38 @@ def _prepare(folder: Folder, model: Model, texts: Sequence[Text], splits: Sequen
     )
     if not cut:
         raise CorpusError(
-            f"No text of {corpus.path} is {corpus.shortest} tokens long for {loaded.model_id}. Use longer texts, or a "
-            "smaller min_tokens in [corpus]."
+            f"No text of {corpus.path} has {max(corpus.shortest, FOCUS_AFTER + 1)} tokens for {loaded.model_id}. Use "
+            "longer texts, or a smaller min_tokens in [corpus]."
         )
     kept, dropped = without_shared_runs(cut, splits, special=frozenset(loaded.tokenizer.all_special_ids))
-    return _Prepared(loaded, mlp_sites(loaded), kept, splits), dropped
+    ground = Ground(kept, splits)
+    for split, least in _least(folder).items():
+        if ground.documents(split) < least:
+            raise CorpusError(
+                f"{corpus.path} is too short: it has {ground.documents(split)} of the {least} documents that {split} "
+                "pools need at least (one item a document). Use a larger corpus, a smaller block in [corpus] document, "
+                "or smaller pools in [episode]."
+            )
+    return _Prepared(loaded, mlp_sites(loaded), ground), dropped
 
 
 def _targets_of(
     folder: Folder, prepared: _Prepared, table: Targets, number: int, progress: Progress
-) -> tuple[list[MadeTarget], list[LeftOut]]:
-    """The targets that one [[targets]] table asks for, of one model; candidates are tried until there are enough."""
+) -> tuple[int, list[MadeTarget], list[LeftOut]]:
+    """How many targets one [[targets]] table asks for, of one model, and those made.
+
+    Candidates are tried, best first, until there are enough; each further pass over the corpus reads twice as many.
+    """
     sites = _sites(prepared, table)
-    scan = Scan(prepared.loaded, prepared.windows, sites)
+    scan = Scan(prepared.loaded, prepared.ground.windows, sites)
     wanted, candidates = _candidates(folder, scan, table, number, progress)
+    wish = _wish(folder, prepared, table)
     made: list[MadeTarget] = []
     left_out: list[LeftOut] = []
+    size, most = wanted + wanted // 4, max(1, _READ_AT_ONCE // scan.tokens)
     while candidates and len(made) < wanted:
-        missing = wanted - len(made)
-        batch, candidates = candidates[: missing + missing // 4], candidates[missing + missing // 4 :]
+        batch, candidates = candidates[: min(size, most)], candidates[min(size, most) :]
+        size *= 2
         units: dict[str, list[int]] = {}
         for one in batch:
             units.setdefault(one.site, []).append(one.unit)
@@ -208,23 +235,39 @@ def _targets_of(
         for one in batch:
             if len(made) == wanted:
                 break
-            raw = [values[:, units[one.site].index(one.unit)] for values in read[one.site]]
+            column = units[one.site].index(one.unit)
             identity = TargetId(prepared.loaded.model_id, one.site, one.unit)
             try:
-                made.append(_target(folder, prepared, table=table, one=one, identity=identity, raw=raw))
+                made.append(
+                    make_target(
+                        identity,
+                        ground=prepared.ground,
+                        raw=np.concatenate([values[:, column] for values in read[one.site]]),
+                        wish=wish,
+                        score=one.score,
+                        derive=folder.derive,
+                        rng=_generator(folder, "pool", identity),
+                    )
+                )
             except TooFlat as reason:
                 left_out.append(LeftOut(str(identity), str(reason)))
-    return made, left_out
+    return wanted, made, left_out
 
 
 def _joined(made: list[MadeTarget], found: list[MadeTarget]) -> list[MadeTarget]:
-    """All targets; one that several tables chose stands once, with all its methods in `selected_by`."""
+    """All targets; one that several tables chose stands once, with all its methods in `selected_by`.
+
+    Where only the later method gave a score, that method stands first: a target's score is its first method's.
+    """
     by_id = {one.target.target_id: one for one in made}
     for one in found:
         known = by_id.setdefault(one.target.target_id, one)
         if known is not one:
-            methods = dict.fromkeys([*known.target.selected_by.split(";"), one.target.selected_by])
-            by_id[one.target.target_id] = replace(known, target=replace(known.target, selected_by=";".join(methods)))
+            first, second = known.target, one.target
+            if first.score is None and second.score is not None:
+                first, second = second, first
+            methods = dict.fromkeys([*first.selected_by.split(";"), *second.selected_by.split(";")])
+            by_id[one.target.target_id] = replace(known, target=replace(first, selected_by=";".join(methods)))
     return list(by_id.values())
 
 
@@ -253,40 +296,30 @@ def _candidates(
                     )
         chosen = [Candidate(site.name, unit) for site in scan.sites for unit in dict.fromkeys(table.units or ())]
         return len(chosen), chosen
-    seen: dict[str, Moments]
     with progress("Scanning activations", scan.tokens) as advance:
         seen = moments(scan, tick=advance)
     rng = _generator(folder, "selection", scan.loaded.model_id, number)
     return table.select.count, ranked(table.select.method, seen, rng)
 
 
-def _target(
-    folder: Folder,
-    prepared: _Prepared,
-    *,
-    table: Targets,
-    one: Candidate,
-    identity: TargetId,
-    raw: Sequence[np.ndarray[Any, Any]],
-) -> MadeTarget:
-    episode = folder.config.episode
-    return make_target(
-        identity,
-        asked_polarity=table.polarity,
-        windows=prepared.windows,
-        splits=prepared.splits,
-        raw=raw,
-        pool=episode.pool,
-        least=(
-            max(episode.practice, -(-episode.pool.practice // 2)),
-            max(episode.held_out, -(-episode.pool.held_out // 2)),
-        ),
+def _wish(folder: Folder, prepared: _Prepared, table: Targets) -> Wish:
+    least = _least(folder)
+    return Wish(
+        polarity=table.polarity,
+        pool=folder.config.episode.pool,
+        least=(least["practice"], least["held_out"]),
         selected_by=table.select.method if table.select else "units",
-        score=one.score,
         file_hash=prepared.loaded.sha256,
-        derive=folder.derive,
-        rng=_generator(folder, "pool", identity),
     )
+
+
+def _least(folder: Folder) -> dict[Split, int]:
+    """Fewest items that make a pool: half of what was asked, and enough for an episode."""
+    episode = folder.config.episode
+    return {
+        "practice": max(episode.practice, -(-episode.pool.practice // 2)),
+        "held_out": max(episode.held_out, -(-episode.pool.held_out // 2)),
+    }
 
 
 def _note_small_pools(made: Sequence[MadeTarget], folder: Folder, notes: list[str]) -> None:

@@ -100,8 +100,9 @@ def _targets(connection: Connection) -> pd.DataFrame:
 
     rows = connection.execute(select(tables.targets).order_by(tables.targets.c.target_id))
     frame = pd.DataFrame(rows.all(), columns=list(rows.keys()))
-    for method in sorted(set(frame.loc[frame["score"].notna(), "selected_by"])):
-        frame[f"score_{method}"] = frame["score"].where(frame["selected_by"] == method)
+    first = frame["selected_by"].str.split(";").str[0]  # of several methods, the one that gave the score stands first
+    for method in sorted(set(first[frame["score"].notna()])):
+        frame[f"score_{method}"] = frame["score"].where(first == method)
     return frame.drop(columns="score")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,7 +23,7 @@ class Planned:
 
 
 def plan_rounds(
-    pools: dict[str, Sequence[tuple[str, bool]]], *, practice: int, held_out: int, rng: np.random.Generator
+    pools: Mapping[str, Sequence[tuple[str, bool]]], *, practice: int, held_out: int, rng: np.random.Generator
 ) -> list[Planned]:
     """Draw an episode from a target's pools: `practice` then `held_out` rounds, each in random order.
 

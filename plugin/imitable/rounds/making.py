@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
-from imitable.activations import Window
 from imitable.campaign import Pool
+from imitable.rounds.examples import choose_examples
+from imitable.rounds.ground import Ground, Places
 from imitable.rounds.pools import STRATA, Drawn, draw_pool, strata_of
 from imitable.rounds.records import AnswerKey, Example, Item, MadeTarget, PlayedTarget, Split
 from imitable.targets import Polarity, TargetId
@@ -17,22 +19,40 @@ from imitable_aggregation import scoring
 
 Floats = npt.NDArray[np.float64]
 
-_TOP, _MIDDLE, _CONTRAST = 3, 2, 2
-"""Examples shown: strongest, moderate, and without reaction."""
-
 
 class TooFlat(Exception):  # the name of a finding, not of an error: such a unit is left out, with a reason
     """This unit cannot be played; the text says why."""
 
 
-class _Pairs:
-    """All (window, position) pairs of one split that may be asked about, with the played activation there."""
+@dataclass(frozen=True)
+class Wish:
+    """What the campaign asks of every target of one [[targets]] table."""
 
-    def __init__(self, windows: Sequence[Window], y: Sequence[Floats], members: Sequence[int]) -> None:
-        self.window = np.array([at for at in members for _ in windows[at].focusable], dtype=np.intp)
-        self.position = np.array([at for index in members for at in windows[index].focusable], dtype=np.intp)
-        self.document = np.array([windows[at].document for at in self.window], dtype=np.intp)
-        self.y = np.concatenate([y[at][list(windows[at].focusable)] for at in members]) if members else np.empty(0)
+    polarity: str
+    """`pos`, `neg`, `both`, or `auto`: the side with the larger extreme."""
+    pool: Pool
+    least: tuple[int, int]
+    """Fewest practice and held-out items that will do."""
+    selected_by: str
+    file_hash: str
+    """Of the model, as `PlayedTarget.file_hash`."""
+
+
+@dataclass(frozen=True)
+class _Played:
+    """One unit on the whole ground, on the side that is played. Arrays have one entry a token."""
+
+    polarity: Polarity
+    raw: Floats
+    y: Floats
+    """The activation in the target's polarity."""
+    size: Floats
+    """What the scale's bound and the strata go by: `y`, or |y| for `both`."""
+    bound: float
+    """99.9 % quantile of `size` over the corpus."""
+
+    def strata(self, places: Places) -> npt.NDArray[np.intp]:
+        return strata_of(self.size[places.token], self.bound)
 
 
 def choose_polarity(asked: str, values: Floats) -> Polarity:
@@ -45,60 +65,31 @@ def choose_polarity(asked: str, values: Floats) -> Polarity:
 def make_target(
     identity: TargetId,
     *,
-    asked_polarity: str,
-    windows: Sequence[Window],
-    splits: Sequence[Split],
-    raw: Sequence[npt.NDArray[np.float32]],
-    pool: Pool,
-    least: tuple[int, int],
-    selected_by: str,
+    ground: Ground,
+    raw: npt.NDArray[np.float32],
+    wish: Wish,
     score: float | None,
-    file_hash: str,
     derive: Callable[..., str],
     rng: np.random.Generator,
 ) -> MadeTarget:
-    """Make one target of the unit's raw activations (one array of (tokens,) a window).
+    """Make one target of the unit's raw activations (one entry a token of the ground's windows, laid end to end).
 
-    `splits` is by document. `least` is the fewest practice and held-out items that will do. Raises TooFlat, with
-    the reason in words, for a unit that never fires, is too flat, or has too few items.
+    `derive` makes ids from the campaign key. Raises TooFlat, with the reason in words, for a unit that never fires,
+    is too flat, or has too few items.
     """
-    by_split: dict[Split, list[int]] = {"examples": [], "practice": [], "held_out": []}
-    for at, window in enumerate(windows):
-        by_split[splits[window.document]].append(at)
-    every = np.concatenate([raw[at][list(window.focusable)] for at, window in enumerate(windows)]).astype(np.float64)
-    polarity = choose_polarity(asked_polarity, every)
-    identity = TargetId(identity.model, identity.site, identity.index, polarity)
-    both = polarity == "both"
-    y = [scoring.played(values, polarity) for values in raw]
-    over_corpus = np.abs(every) if both else scoring.played(every, polarity)
-    bound = float(np.quantile(over_corpus, 0.999))
-    if not bound > 0:
-        raise TooFlat("never fires: its 99.9 % quantile over the corpus is not above zero")
-
-    drawn: dict[Split, tuple[_Pairs, Drawn]] = {}
-    for split, size, fewest in (("practice", pool.practice, least[0]), ("held_out", pool.held_out, least[1])):
-        pairs = _Pairs(windows, y, by_split[cast(Split, split)])
-        got = draw_pool(strata_of(pairs.y, bound, both=both), pairs.document, size, rng) if len(pairs.y) else None
-        if got is None or len(got.pairs) < fewest:
-            found = 0 if got is None else len(got.pairs)
-            raise TooFlat(f"has too few items: {found} for {split}, and at least {fewest} are needed")
-        drawn[cast(Split, split)] = (pairs, got)
-
-    pooled = np.concatenate([pairs.y[got.pairs] for pairs, got in drawn.values()])
-    positive = np.abs(pooled[pooled != 0]) if both else pooled[pooled > 0]
-    if len(positive) == 0:
-        raise TooFlat("never fires: no item of its pool is above zero")
-    m = max(bound, float((np.abs(pooled) if both else pooled).max()))
-    s = float(np.median(positive))
-
-    def shown(values: Floats) -> Floats:
-        return scoring.display(values, s=s, m=m, polarity=polarity)
-
+    unit = _played(raw.astype(np.float64), ground, wish.polarity)
+    identity = replace(identity, polarity=unit.polarity)
+    pools = {
+        split: _pool(unit, ground.places(split), size=size, least=least, split=split, rng=rng)
+        for split, size, least in _sizes(wish)
+    }
+    s, m = _scale(unit, np.concatenate([places.token for places, _ in pools.values()]))
+    shown = scoring.display(unit.y, s=s, m=m, polarity=unit.polarity)
     items, answers = [], []
-    for split, (pairs, got) in drawn.items():
-        for pair, weight, stratum in zip(got.pairs, got.weights, got.strata, strict=True):
-            at, position = int(pairs.window[pair]), int(pairs.position[pair])
-            window = windows[at]
+    for split, (places, drawn) in pools.items():
+        for at, weight, stratum in zip(range(len(places)), drawn.weights, drawn.strata, strict=True):
+            number, position, token = (int(each[at]) for each in (places.window, places.position, places.token))
+            window = ground.windows[number]
             item_id = "i_" + derive("item", identity, split, window.document, window.text, position)
             items.append(
                 Item(
@@ -114,67 +105,75 @@ def make_target(
                     weight=float(weight),
                 )
             )
-            truth = float(shown(y[at][position]))
-            values = tuple(float(value) for value in raw[at])
-            answers.append(AnswerKey(item_id, truth, float(raw[at][position]), values))
-    held_out = {item.item_id for item in items if item.split == "held_out"}
-    reference = scoring.l_ref([answer.truth for answer in answers if answer.item_id in held_out])
-    if reference < scoring.FLATTEST_L_REF:
-        raise TooFlat(f"is too flat: l_ref {reference:.2f}, and at least {scoring.FLATTEST_L_REF} is needed")
+            values = tuple(unit.raw[ground.starts[number] : ground.ends[number]].tolist())
+            answers.append(AnswerKey(item_id, float(shown[token]), float(unit.raw[token]), values))
     target = PlayedTarget(
         target_id=str(identity),
         model_id=identity.model,
         kind=identity.kind,
         site=identity.site,
         unit=identity.index,
-        polarity=polarity,
-        selected_by=selected_by,
-        l_ref=reference,
+        polarity=unit.polarity,
+        selected_by=wish.selected_by,
+        l_ref=_reference(items, answers),
         scale_s=s,
         scale_m=m,
-        file_hash=file_hash,
+        file_hash=wish.file_hash,
         score=score,
     )
-    chosen = _examples(_Pairs(windows, y, by_split["examples"]), bound, both=both, rng=rng)
+    places = ground.places("examples")
+    chosen = choose_examples(places, unit.size[places.token], unit.strata(places), bound=unit.bound, rng=rng)
     examples = [
         Example(
             target_id=str(identity),
             place=place,
             role=role,
-            text=windows[at].text,
-            offsets=windows[at].offsets,
+            text=ground.windows[number].text,
+            offsets=ground.windows[number].offsets,
             position=position,
-            values=tuple(float(value) for value in shown(y[at])),
+            values=tuple(shown[ground.starts[number] : ground.ends[number]].tolist()),
         )
-        for place, (role, at, position) in enumerate(chosen)
+        for place, (role, number, position) in enumerate(chosen)
     ]
     return MadeTarget(target, tuple(items), tuple(answers), tuple(examples))
 
 
-def _examples(pairs: _Pairs, bound: float, *, both: bool, rng: np.random.Generator) -> list[tuple[str, int, int]]:
-    """(role, window, position) of the examples, each from another document: strongest first, contrasts last."""
-    if len(pairs.y) == 0:
-        return []
-    size = np.abs(pairs.y) if both else pairs.y
-    strata = strata_of(pairs.y, bound, both=both)
-    loudest = np.zeros(int(pairs.window.max()) + 1)
-    np.maximum.at(loudest, pairs.window, size)
-    quiet = loudest[pairs.window] < 0.1 * bound
-    quiet = quiet if quiet.any() else strata == 0
-    used: set[int] = set()
-    chosen: list[tuple[str, int, int]] = []
-    shuffled = rng.permutation(len(size))
-    for role, wanted, order in (
-        ("top", _TOP, np.argsort(-size, kind="stable")),
-        ("middle", _MIDDLE, shuffled[np.isin(strata[shuffled], (1, 2))]),
-        ("contrast", _CONTRAST, shuffled[quiet[shuffled]]),
-    ):
-        left = wanted
-        for pair in order:
-            if left == 0:
-                break
-            if (document := int(pairs.document[pair])) not in used:
-                used.add(document)
-                chosen.append((role, int(pairs.window[pair]), int(pairs.position[pair])))
-                left -= 1
-    return chosen
+def _played(raw: Floats, ground: Ground, asked: str) -> _Played:
+    corpus = ground.everywhere.token
+    polarity = choose_polarity(asked, raw[corpus])
+    y = scoring.played(raw, polarity)
+    size = np.abs(y) if polarity == "both" else y
+    bound = float(np.quantile(size[corpus], 0.999))
+    if not bound > 0:
+        raise TooFlat("never fires: its 99.9 % quantile over the corpus is not above zero")
+    return _Played(polarity, raw, y, size, bound)
+
+
+def _sizes(wish: Wish) -> tuple[tuple[Split, int, int], ...]:
+    return ("practice", wish.pool.practice, wish.least[0]), ("held_out", wish.pool.held_out, wish.least[1])
+
+
+def _pool(
+    unit: _Played, places: Places, *, size: int, least: int, split: Split, rng: np.random.Generator
+) -> tuple[Places, Drawn]:
+    """The places drawn for one split's pool, and how they were drawn."""
+    drawn = draw_pool(unit.strata(places), places.document, size, rng)
+    if len(drawn.pairs) < least:
+        raise TooFlat(f"has too few items: {len(drawn.pairs)} for {split}, and at least {least} are needed")
+    return places.at(drawn.pairs), drawn
+
+
+def _scale(unit: _Played, pool: npt.NDArray[np.intp]) -> tuple[float, float]:
+    """`s` and `m` of the display scale: the median of what is positive in the pool, and the scale's upper end."""
+    size = unit.size[pool]
+    if not (size > 0).any():
+        raise TooFlat("never fires: no item of its pool is above zero")
+    return float(np.median(size[size > 0])), max(unit.bound, float(size.max()))
+
+
+def _reference(items: list[Item], answers: list[AnswerKey]) -> float:
+    truths = [answer.truth for item, answer in zip(items, answers, strict=True) if item.split == "held_out"]
+    reference = scoring.l_ref(truths)
+    if reference < scoring.FLATTEST_L_REF:
+        raise TooFlat(f"is too flat: l_ref {reference:.2f}, and at least {scoring.FLATTEST_L_REF} is needed")
+    return reference

@@ -17,7 +17,7 @@ STRATA = ("inactive", "active-1", "active-2", "active-3")
 
 _EDGES = (0.1, 0.3, 0.6)
 _LEAST = 0.02
-"""No stratum that a document holds is drawn with a smaller probability: weights stay bounded."""
+"""A document draws no stratum that it holds with a smaller probability: weights stay bounded."""
 
 Ints = npt.NDArray[np.intp]
 
@@ -31,9 +31,8 @@ class Drawn:
     strata: Ints
 
 
-def strata_of(y: npt.NDArray[np.float64], m: float, *, both: bool) -> Ints:
-    """Index into STRATA for played activations `y`, where `m` (> 0) is the scale's bound before sampling."""
-    size = np.abs(y) if both else y
+def strata_of(size: npt.NDArray[np.float64], m: float) -> Ints:
+    """Index into STRATA for played activations (|y| where both sides are), with the scale's bound `m` (> 0)."""
     return np.searchsorted(np.array(_EDGES) * m, size, side="right")
 
 
@@ -41,14 +40,18 @@ def draw_pool(strata: Ints, documents: Ints, size: int, rng: np.random.Generator
     """Draw about `size` pairs, half of them inactive, at most one a document; fewer when documents run short.
 
     `strata` and `documents` hold one entry a pair. Active and inactive halves are kept within a quarter of each
-    other, so that constants earn nothing even in a small pool.
+    other, so that constants earn nothing even in a small pool. Below six items a stratum may go without, and the
+    weights then speak for the strata that were drawn.
     """
+    if len(strata) == 0:
+        return Drawn(np.empty(0, np.intp), np.empty(0), np.empty(0, np.intp))
     ids, row = np.unique(documents, return_inverse=True)
     counts = np.zeros((len(ids), len(STRATA)))
     np.add.at(counts, (row, strata), 1)
     quota = np.array([size - size // 2, *np.diff(np.arange(4) * (size // 2) // 3)], dtype=float)
     chance = _chances(counts > 0, quota)
-    fell = np.array([rng.choice(len(STRATA), p=p) for p in chance], dtype=np.intp)
+    below = np.cumsum(chance, axis=1)
+    fell = np.argmax(below / below[:, -1:] > rng.random((len(ids), 1)), axis=1)
     order = np.lexsort((np.arange(len(row)), strata, row))
     starts = np.zeros((len(ids), len(STRATA)), dtype=np.intp)
     starts.flat[1:] = np.cumsum(counts.astype(np.intp).ravel())[:-1]
@@ -68,12 +71,13 @@ def _chances(holds: npt.NDArray[np.bool_], quota: npt.NDArray[np.float64]) -> np
     pull = np.ones(len(STRATA))
     chance = np.zeros(holds.shape)
     for _ in range(100):
-        chance = np.maximum(holds * pull, holds * _LEAST * pull.max())
-        chance /= chance.sum(axis=1, keepdims=True)
+        chance = holds * pull
+        chance *= (1 - _LEAST * holds.sum(axis=1, keepdims=True)) / chance.sum(axis=1, keepdims=True)
+        chance += holds * _LEAST
         expected = chance.sum(axis=0)
         present = expected > 0
         pull[present] *= (quota[present] / quota.sum()) / (expected[present] / expected.sum())
-        pull /= pull.max()
+        pull = np.maximum(pull / pull.max(), 1e-9)
     return chance
 
 

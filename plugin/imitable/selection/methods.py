@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 
 import numpy as np
 
@@ -29,10 +30,11 @@ Method = Callable[[Mapping[str, Moments], np.random.Generator], list[Candidate]]
 def kurtosis(sites: Mapping[str, Moments], _rng: np.random.Generator) -> list[Candidate]:
     """By excess kurtosis of the activation over tokens, highest first: units that are rarely active, and then much.
 
-    The standardised fourth moment minus 3 over every token that may be asked about (both signs count).
+    The standardised fourth moment minus 3 over every token that may be asked about (both signs count), to four
+    digits: the same score however many threads added it up.
     """
     found = [
-        Candidate(site, unit, float(score))
+        Candidate(site, unit, float(f"{score:.4g}"))
         for site, moments in sites.items()
         for unit, score in enumerate(moments.kurtosis)
     ]
@@ -45,12 +47,40 @@ def random(sites: Mapping[str, Moments], rng: np.random.Generator) -> list[Candi
     return [found[at] for at in rng.permutation(len(found))]
 
 
-def ranked(method: str, sites: Mapping[str, Moments], rng: np.random.Generator) -> list[Candidate]:
-    """Rank candidates by a method's name. Raises CampaignError naming the methods there are."""
-    known = {point.name: point for point in entry_points(group="imitable.selection")}
-    if method not in known:
+def find_method(name: str) -> Method:
+    """A method by its name. Raises CampaignError naming the methods there are, or the packages that quarrel over it."""
+    known: dict[str, list[EntryPoint]] = {}
+    for point in entry_points(group="imitable.selection"):
+        known.setdefault(point.name, []).append(point)
+    if name not in known:
         raise CampaignError(
-            f"There is no selection method '{method}'. Choose one of {', '.join(sorted(known))} in [[targets]] select."
+            f"There is no selection method '{name}'. Choose one of {', '.join(sorted(known))} in [[targets]] select."
         )
-    chosen: Method = known[method].load()
-    return chosen(sites, rng)
+    if len({point.value for point in known[name]}) > 1:
+        owners = " and ".join(sorted(point.dist.name if point.dist else point.value for point in known[name]))
+        raise CampaignError(f"The selection method '{name}' comes from {owners} at once. Uninstall one of them.")
+    point = known[name][0]
+    try:
+        method: Method = point.load()
+    except (ImportError, AttributeError) as error:
+        raise CampaignError(
+            f"The selection method '{name}' ({point.value}) cannot be loaded: {error}. "
+            "Mend or uninstall the package that provides it."
+        ) from error
+    return method
+
+
+def ranked(method: str, sites: Mapping[str, Moments], rng: np.random.Generator) -> list[Candidate]:
+    """Rank candidates by a method's name, each unit once. Raises CampaignError for a method that ranks what is not."""
+    found: dict[tuple[str, int], Candidate] = {}
+    for one in find_method(method)(sites, rng):
+        unit = int(one.unit)
+        score = None if one.score is None else float(one.score)
+        there = one.site in sites and 0 <= unit < len(sites[one.site].mean)
+        if not there or not math.isfinite(score or 0.0):
+            raise CampaignError(
+                f"The selection method '{method}' ranked unit {unit} of {one.site} with the score {score}, which is no "
+                "unit of the sites it was given or no number. Mend the package that provides it."
+            )
+        found.setdefault((one.site, unit), Candidate(one.site, unit, score))
+    return list(found.values())

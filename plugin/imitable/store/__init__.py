@@ -1,7 +1,17 @@
 """The record: SQLAlchemy Core tables and migrations, SQLite by default, PostgreSQL by URL; and the files of a build."""
 
 from imitable.store import tables
-from imitable.store.build_files import load_build, read_build, read_report, write_build
+from imitable.store.build_files import holds_items, load_build, read_build, read_report, write_build
 from imitable.store.engine import Store, insert_once, open_store
 
-__all__ = ["Store", "insert_once", "load_build", "open_store", "read_build", "read_report", "tables", "write_build"]
+__all__ = [
+    "Store",
+    "holds_items",
+    "insert_once",
+    "load_build",
+    "open_store",
+    "read_build",
+    "read_report",
+    "tables",
+    "write_build",
+]

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import delete, insert
+from sqlalchemy import delete, insert, select, text
 
 from imitable.errors import BuildError
 from imitable.rounds import AnswerKey, Example, Item, MadeTarget, PlayedTarget
@@ -25,7 +25,7 @@ Record = TypeVar("Record")
 def write_build(folder: Path, made: Sequence[MadeTarget], report: dict[str, Any]) -> None:
     """Write DIR/build: one Parquet file a kind of record, and report.json. All of it, or nothing.
 
-    The folder and truths.parquet are for the runner's eyes only (modes 0700 and 0600).
+    The folder and its files are for the runner's eyes only (modes 0700 and 0600).
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -37,19 +37,27 @@ def write_build(folder: Path, made: Sequence[MadeTarget], report: dict[str, Any]
         "examples": [example for one in made for example in one.examples],
     }
     fresh, old = folder.with_name(".build-new"), folder.with_name(".build-old")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(mode=0o700, parents=True)
-    for name, records in rows.items():
-        path = fresh / f"{name}.parquet"
-        path.touch(mode=0o600)
-        pq.write_table(pa.Table.from_pylist([asdict(record) for record in records]), path)
-    text = json.dumps(report, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
-    (fresh / "report.json").write_text(text, encoding="utf-8")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    fresh.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    try:
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(mode=0o700, parents=True)
+        for name, records in rows.items():
+            path = fresh / f"{name}.parquet"
+            path.touch(mode=0o600)
+            pq.write_table(pa.Table.from_pylist([asdict(record) for record in records]), path)
+        text = json.dumps(report, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+        (fresh / "report.json").touch(mode=0o600)
+        (fresh / "report.json").write_text(text, encoding="utf-8")
+        shutil.rmtree(old, ignore_errors=True)
+        if folder.exists():
+            folder.rename(old)
+        fresh.rename(folder)
+    except OSError as error:
+        raise BuildError(f"{folder} cannot be written ({error}). Make room for it and build again.") from error
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+        if old.exists() and not folder.exists():
+            old.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def read_report(folder: Path) -> dict[str, Any] | None:
@@ -57,9 +65,10 @@ def read_report(folder: Path) -> dict[str, Any] | None:
     path = folder / "report.json"
     try:
         report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        report["build_hash"]
     except FileNotFoundError:
         return None
-    except ValueError as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise BuildError(f"{path} is damaged ({error}). Remove {folder} and run 'imitable build' again.") from error
     return report
 
@@ -84,8 +93,18 @@ def _frozen(value: Any) -> Any:
     return tuple(_frozen(part) for part in value) if isinstance(value, list) else value
 
 
+def holds_items(store: Store, made: Sequence[MadeTarget]) -> bool:
+    """Whether the store's items are exactly those made: same ids, hence same texts and focus tokens."""
+    with store.read() as connection:
+        stored = set(connection.execute(select(tables.items.c.item_id)).scalars())
+    return stored == {item.item_id for one in made for item in one.items}
+
+
 def load_build(store: Store, *, name: str, build_hash: str, records: dict[str, list[Any]]) -> None:
-    """Put a build into the store in one transaction, in place of an unplayed one."""
+    """Put a build into the store in one transaction, in place of an unplayed one.
+
+    Raises BuildError when someone has begun to play the old one.
+    """
     rows: dict[Any, list[dict[str, Any]]] = {
         tables.targets: [asdict(target) for target in records["targets"]],
         tables.items: [
@@ -114,6 +133,13 @@ def load_build(store: Store, *, name: str, build_hash: str, records: dict[str, l
         "built_at": datetime.now(UTC),
     }
     with store.write() as connection:
+        if connection.dialect.name == "postgresql":  # no one is assigned a target, or loads a build, meanwhile
+            connection.execute(text("LOCK TABLE campaigns IN EXCLUSIVE MODE"))
+        if connection.execute(select(tables.episodes.c.episode_id).limit(1)).first() is not None:
+            raise BuildError(
+                "The campaign's old build is being played since a moment ago, and cannot be replaced. Put the old "
+                "settings back, or make a new campaign with: imitable new"
+            )
         for table in (tables.truths, tables.items, tables.examples, tables.targets, tables.campaigns):
             connection.execute(delete(table))
         connection.execute(insert(tables.campaigns), [campaign])

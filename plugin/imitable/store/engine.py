@@ -12,13 +12,16 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from imitable.campaign import Folder
 from imitable.errors import MissingExtra, StoreError
 from imitable.store import tables
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+
+_PATIENCE = 15
+"""Seconds that a PostgreSQL server has to take up the connection."""
 
 
 class Store:
@@ -58,8 +61,9 @@ class Store:
             return None
         if row.campaign_id != self.campaign_id:
             raise StoreError(
-                f"This database already holds the campaign '{row.name}', made with another key. "
-                "Give each campaign its own database: change [store] url or IMITABLE_STORE_URL."
+                f"This database already holds the campaign '{row.name}', of another name or made with another key. "
+                "Give each campaign its own database: change [store] url or IMITABLE_STORE_URL. A campaign whose "
+                "[campaign] name or secret.key was changed needs the old one back."
             )
         return str(row.build_hash)
 
@@ -91,23 +95,29 @@ def open_store(folder: Folder) -> Store:
     """
     url = os.environ.get("IMITABLE_STORE_URL") or folder.config.store.url
     engine = _engine(url, folder.path)
+    store = Store(engine, folder)
     try:
         _migrate(engine)
+        store.build_hash()
     except SQLAlchemyError as error:
-        engine.dispose()
+        store.close()
         raise StoreError(
             f"The database {_shown(engine)} cannot be used: {_first_line(error)}. "
             "Check [store] url (or IMITABLE_STORE_URL) and that the server is running."
         ) from error
-    store = Store(engine, folder)
-    store.build_hash()
+    except BaseException:
+        store.close()
+        raise
     return store
 
 
 def _engine(url: str, folder: Path) -> Engine:
     if url == "sqlite":
         path = folder / "campaign.db"
-        path.touch(mode=0o600)  # it holds the truths
+        try:
+            path.touch(mode=0o600)  # it holds the truths
+        except OSError as error:
+            raise StoreError(f"{path} cannot be written ({error}). Make the campaign's folder writable.") from error
         engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30, "check_same_thread": False})
         event.listen(engine, "connect", _prepare_sqlite)
         return engine
@@ -118,7 +128,15 @@ def _engine(url: str, folder: Path) -> Engine:
     except ImportError as error:
         raise MissingExtra("serve", wanted_for="A PostgreSQL store") from error
     address = url.replace("postgresql://", "postgresql+psycopg://", 1)
-    return create_engine(address, pool_size=10, max_overflow=20, pool_pre_ping=True)
+    try:
+        return create_engine(
+            address, pool_size=10, max_overflow=20, pool_pre_ping=True, connect_args={"connect_timeout": _PATIENCE}
+        )
+    except (ArgumentError, ValueError):  # their words may hold the password
+        raise StoreError(
+            "The store's url is not postgresql://user:password@host:port/database; characters like @ and / in a "
+            "password are written %40 and %2F. Correct [store] url or IMITABLE_STORE_URL."
+        ) from None
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

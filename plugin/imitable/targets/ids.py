@@ -17,11 +17,11 @@ Polarity = Literal["pos", "neg", "both"]
 
 _NAME = r"[A-Za-z0-9_-]+"
 _SITES: dict[Kind, str] = {
-    "neuron": r"mlp\.\d+",
-    "head": rf"head\.\d+\.(norm|along-{_NAME})",
-    "direction": rf"direction\.\d+\.{_NAME}",
-    "probe": rf"probe\.\d+\.{_NAME}",
-    "latent": rf"sae\.{_NAME}\.\d+",
+    "neuron": r"mlp\.[0-9]+",
+    "head": rf"head\.[0-9]+\.(norm|along-{_NAME})",
+    "direction": rf"direction\.[0-9]+\.{_NAME}",
+    "probe": rf"probe\.[0-9]+\.{_NAME}",
+    "latent": rf"sae\.{_NAME}\.[0-9]+",
 }
 
 
@@ -72,7 +72,7 @@ class TargetId:
     def parse(cls, text: str) -> TargetId:
         """Read an id. Raises CampaignError with the expected form."""
         parts = text.rsplit("/", 2)
-        match = re.fullmatch(r"(\d+)(?::(pos|neg|both))?", parts[-1])
+        match = re.fullmatch(r"([0-9]+)(?::(pos|neg|both))?", parts[-1])
         if len(parts) != 3 or match is None:
             raise CampaignError(
                 f"'{text}' is not a target id. Write MODEL/SITE/INDEX[:POLARITY], for instance "

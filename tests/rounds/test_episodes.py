@@ -1,0 +1,64 @@
+"""Plans of episodes: every item alike, in the right phases, the same for the same generator."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imitable.rounds import plan_rounds
+
+
+def pool(prefix: str, active: int, inactive: int) -> list[tuple[str, bool]]:
+    return [(f"{prefix}{n}", n < active) for n in range(active + inactive)]
+
+
+def test_every_item_of_a_pool_is_equally_likely() -> None:
+    pools = {"practice": pool("p", 7, 6), "held_out": pool("h", 4, 5)}
+    seen: Counter[str] = Counter()
+    places: Counter[tuple[str, int]] = Counter()
+    draws = 6000
+    for seed in range(draws):
+        for one in plan_rounds(pools, practice=5, held_out=2, rng=np.random.default_rng(seed)):
+            seen[one.item_id] += 1
+            places[one.item_id, one.trial] += 1
+    for prefix, size, rounds in (("p", 13, 5), ("h", 9, 2)):
+        chance = rounds / size
+        error = np.sqrt(chance * (1 - chance) / draws)
+        for n in range(size):
+            assert abs(seen[f"{prefix}{n}"] / draws - chance) < 4.5 * error
+    first = [places[f"p{n}", 1] / draws for n in range(13)]
+    assert max(abs(each - 1 / 13) for each in first) < 4.5 * np.sqrt(1 / 13 / draws)
+
+
+@settings(max_examples=150)
+@given(
+    active=st.tuples(st.integers(0, 12), st.integers(0, 12)),
+    inactive=st.tuples(st.integers(0, 12), st.integers(0, 12)),
+    wanted=st.tuples(st.integers(0, 12), st.integers(0, 12)),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_any_plan_has_its_phases_and_no_item_twice(
+    active: tuple[int, int], inactive: tuple[int, int], wanted: tuple[int, int], seed: int
+) -> None:
+    pools = {"practice": pool("p", active[0], inactive[0]), "held_out": pool("h", active[1], inactive[1])}
+    rounds = [min(n, a + i) for n, a, i in zip(wanted, active, inactive, strict=True)]
+    plan = plan_rounds(pools, practice=rounds[0], held_out=rounds[1], rng=np.random.default_rng(seed))
+    assert [one.trial for one in plan] == list(range(1, len(plan) + 1))
+    assert [one.phase for one in plan] == ["practice"] * rounds[0] + ["held_out"] * rounds[1]
+    assert len({one.item_id for one in plan}) == len(plan)
+    assert all(one.item_id[0] == one.phase[0] for one in plan)
+    for phase, prefix, at in (("practice", "p", 0), ("held_out", "h", 1)):
+        size = active[at] + inactive[at]
+        if size:
+            lively = {name for name, is_active in pool(prefix, active[at], inactive[at]) if is_active}
+            got = sum(one.item_id in lively for one in plan if one.phase == phase)
+            assert abs(got - rounds[at] * active[at] / size) < 1
+
+
+def test_the_same_generator_gives_the_same_plan() -> None:
+    pools = {"practice": pool("p", 8, 8), "held_out": pool("h", 8, 8)}
+    plans = [plan_rounds(pools, practice=6, held_out=4, rng=np.random.default_rng(seed)) for seed in (1, 1, 2)]
+    assert plans[0] == plans[1] != plans[2]
