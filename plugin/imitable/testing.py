@@ -14,7 +14,7 @@ import numpy as np
 from imitable.campaign import Folder, open_folder
 from imitable.platforms import Platform
 from imitable.rounds import AnswerKey, Example, Item, MadeTarget, PlayedTarget, Split
-from imitable.store import Store, load_build, open_store, read_build, write_build
+from imitable.store import Store, build_hash_of, load_build, open_store, read_build, write_build
 from imitable.targets import Polarity, TargetId
 from imitable_aggregation import scoring
 
@@ -80,10 +80,11 @@ annotators_per_target = {annotators_per_target}
         _target(folder, TargetId("invented", "mlp.0", unit, polarity), config.practice, config.held_out, rng)
         for unit in range(targets)
     ]
-    write_build(folder.build, made, {"build_hash": "invented", "targets": targets})
+    build_hash = build_hash_of(folder)
+    write_build(folder.build, made, {"build_hash": build_hash, "targets": targets})
     store = open_store(folder)
     try:
-        load_build(store, name="invented", build_hash="invented", records=read_build(folder.build))
+        load_build(store, name="invented", build_hash=build_hash, records=read_build(folder.build))
     finally:
         store.close()
     return folder

@@ -72,6 +72,14 @@ def test_a_campaign_that_is_not_built_says_how_to_build_it(tmp_path: Path) -> No
         publish(tmp_path / "fresh")
 
 
+def test_a_campaign_whose_settings_changed_since_it_was_built_is_not_offered(tmp_path: Path) -> None:
+    invented_campaign(tmp_path)
+    toml = tmp_path / "campaign.toml"
+    toml.write_text(toml.read_text(encoding="utf-8").replace("held_out = 2", "held_out = 1"), encoding="utf-8")
+    with pytest.raises(BuildError, match=r"changed since.*imitable build"):
+        publish(tmp_path)
+
+
 def test_simulated_links_stand_beside_peoples(tmp_path: Path) -> None:
     folder = invented_campaign(tmp_path)
     store = open_store(folder)

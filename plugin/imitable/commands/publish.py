@@ -11,5 +11,5 @@ from imitable.platforms import Published, find_platform
 def publish(directory: Path, *, platform: str = "web", places: int | None = None, dry_run: bool = False) -> Published:
     """Publish a built campaign. Safe to repeat. Raises ImitableError subclasses."""
     chosen = find_platform(platform)
-    with built(directory) as (folder, store):
+    with built(directory, as_configured=True) as (folder, store):
         return chosen.publish(folder, store, places=places, dry_run=dry_run)

@@ -26,7 +26,7 @@ def serve(
         raise MissingExtra("serve", wanted_for="Serving the game") from error
     from imitable.game import Game
 
-    with built(directory) as (folder, store):
+    with built(directory, as_configured=True) as (folder, store):
         try:
             listening = socket.create_server((host, port))
         except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Sequence
@@ -12,14 +13,33 @@ from typing import Any, TypeVar
 
 from sqlalchemy import delete, insert, select, text
 
+from imitable.campaign import Folder
 from imitable.errors import BuildError
 from imitable.rounds import AnswerKey, Example, Item, MadeTarget, PlayedTarget
 from imitable.store import tables
 from imitable.store.engine import Store
 
+BUILD_VERSION = 1
+"""Raised when the same configuration would build something else."""
+
 _FILES: dict[str, type] = {"targets": PlayedTarget, "items": Item, "truths": AnswerKey, "examples": Example}
 
 Record = TypeVar("Record")
+
+
+def build_hash_of(folder: Folder) -> str:
+    """Hash of everything that the build depends on: the tables that describe it, the key, our own version."""
+    config = folder.config
+    described = {
+        "version": BUILD_VERSION,
+        "seed": config.campaign.seed,
+        "models": [model.model_dump() for model in config.all_models],
+        "corpus": config.corpus.model_dump(),
+        "targets": [table.model_dump() for table in config.targets],
+        "rounds": [config.episode.practice, config.episode.held_out, config.episode.pool.model_dump()],
+        "key": folder.derive("build"),
+    }
+    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 
 
 def write_build(folder: Path, made: Sequence[MadeTarget], report: dict[str, Any]) -> None:
