@@ -98,7 +98,7 @@ def _sentences(findings: Findings) -> list[str]:
     told = [
         f"{_count(rows['annotator_id'].nunique(), 'annotator')} made {_count(len(rows), 'guess', 'es')}"
         f" in {_count(rows['episode_id'].nunique(), 'episode')} on {_count(n, 'target')}.",
-        f"On {which} of them annotators imitated better than the best constant guess (the whole interval lies above 0).",
+        f"On {which} of them annotators beat the best constant guess (the whole interval lies above 0).",
         f"The most imitable, {best['target_id']}, reached a held-out skill of {_skill(best['imitability'])}"
         f" ({_skill(best['imitability_low'])} to {_skill(best['imitability_high'])}), where 1 is exact.",
     ]

@@ -62,7 +62,7 @@ def test_going_back_to_an_old_round_shows_its_reveal_and_no_later_points(table: 
     assert (back.guess, back.points, back.progress.trial) == (1, revealed.points, 1)
 
 
-@pytest.mark.parametrize("text", ["", "abc", "nan", "inf", "-inf", "-0.1", "10.01", "1e9", "5 5", "٫", "0x5"])
+@pytest.mark.parametrize("text", ["", "abc", "nan", "inf", "-inf", "-0.1", "10.01", "1e9", "5 5", "٫", "0x5", "1_0"])
 def test_what_is_not_a_number_in_range_commits_nothing_and_says_what_to_do(table: Set, text: str) -> None:
     here = table()
     token = here.sit()

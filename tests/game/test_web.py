@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from playing import Table
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.testclient import TestClient
 
+from imitable.errors import StoreError
 from imitable.game.web import LARGEST_BODY, web_app
 from imitable.store import tables
 
@@ -193,8 +199,6 @@ def test_the_page_lives_under_the_path_of_its_public_url_too(browse: Open) -> No
 def test_a_database_that_is_gone_gets_a_kind_page_and_no_traceback(
     browse: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from imitable.errors import StoreError
-
     browser = browse()
     view = browser.begin()
 
@@ -223,3 +227,119 @@ def test_what_an_annotator_writes_is_kept_to_the_letter_and_never_shown_to_other
     assert browser.here.rows(select(tables.answers.c.explanation)) == [(text,)]
     other = browser.begin(1)
     assert "names" not in browser.http.post("/play", data={"token": other["token"]}).text
+
+
+@pytest.mark.parametrize("step", ["²", "①", "9" * 5000, "0", "4", "-1", "1.0", ""])
+def test_a_warm_up_step_that_is_no_step_goes_on_from_the_current_one(browse: Open, step: str) -> None:
+    browser = browse()
+    token = browser.post("/start", code=browser.here.links[0].code, agree="yes")["token"]
+    view = browser.post("/tutorial", token=token, step=step, guess="5")
+    assert (view["kind"], view["round_id"]) == ("round", "1")
+
+
+def test_a_nul_in_any_field_is_as_if_it_were_not_there(browse: Open) -> None:
+    browser = browse()
+    view = browser.begin()
+    assert "not yours" in browser.post("/guess", token=view["token"], round_id="r_\0", guess="5")["message"]
+    assert browser.post("/guess", token=view["token"] + "\0", round_id=view["round_id"], guess="\x005")["guess"] == 5
+
+
+def test_a_client_that_leaves_in_the_middle_of_a_form_is_no_error_of_ours(browse: Open) -> None:
+    browser = browse()
+    said: list[str] = []
+
+    async def receive() -> dict[str, str]:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        said.append(str(message.get("status", "")))
+
+    scope = {"type": "http", "method": "POST", "path": "/guess", "root_path": "", "query_string": b"", "headers": []}
+    asyncio.run(web_app(browser.here.game)(scope, receive, send))
+    assert said[0] == "400"
+
+
+@pytest.mark.parametrize("root", ["", "/play", "/game"])
+def test_no_address_redirects_since_that_would_name_a_host_and_a_scheme_that_clients_choose(
+    browse: Open, root: str
+) -> None:
+    browser = browse(web="open = true", more=f'[serve]\npublic_url = "https://example.org{root}"\n')
+    http, code = browser.http, browser.here.links[0].code
+    for path in (f"{root}/", root or "/", f"{root}/j/{code}", f"{root}/j/{code}/", "/", f"/j/{code}/"):
+        assert http.get(path, follow_redirects=False).status_code == 200, path
+    for path in (f"{root}/static", f"{root}/healthz/", f"{root}/guess/", "/static", "/healthz/", f"/j/{code}//"):
+        assert http.get(path, follow_redirects=False).status_code == 404, path
+        assert http.post(path, follow_redirects=False).status_code == 404, path
+
+
+def test_the_package_files_beside_the_static_ones_are_not_served(browse: Open) -> None:
+    http = browse().http
+    assert {http.get(f"/static/{name}").status_code for name in ("app.css", "app.js", "icon.svg")} == {200}
+    assert http.get("/static/__init__.py").status_code == 404
+
+
+def test_what_goes_wrong_on_our_side_is_told_to_the_runner_and_not_to_the_annotator(
+    browse: Open, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    browser = browse()
+    token = browser.begin()["token"]
+
+    def full() -> None:
+        raise StoreError("The database sqlite:///campaign.db did not answer: disk is full.")
+
+    monkeypatch.setattr(browser.here.store, "write", full)
+    assert "disk" not in browser.http.post("/play", data={"token": token}).text
+    assert caplog.messages == ["The database sqlite:///campaign.db did not answer: disk is full."]
+
+
+def test_a_bug_of_ours_gets_a_kind_page_too(browse: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    browser = browse()
+    http = TestClient(web_app(browser.here.game), raise_server_exceptions=False)
+    monkeypatch.setattr(browser.here.game, "landing", lambda _code: 1 / 0)
+    page = http.get("/j/x")
+    assert page.status_code == 503
+    assert "try again in a minute" in page.text
+    assert page.headers["cache-control"] == "no-store"
+    http.close()
+
+
+def test_a_campaign_that_is_built_anew_under_a_running_server_is_not_played_with_old_questions(
+    browse: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    browser = browse()
+    with browser.here.store.write() as connection:
+        connection.execute(update(tables.campaigns).values(build_hash="another"))
+    assert browser.begin()["kind"] == "problem"
+    assert "imitable serve" in caplog.messages[-1]
+    assert browser.here.rows(select(tables.episodes)) == []
+    again = Browser(Table(browser.here.folder, browser.here.store, 3))
+    assert again.begin()["kind"] == "round"
+    again.http.close()
+
+
+def test_more_people_than_connections_to_a_stuck_database_get_a_kind_page(
+    browse: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = browse()
+    engine = browser.here.store.engine
+    monkeypatch.setattr(engine.pool, "_timeout", 0.01)
+    with ExitStack() as stuck:
+
+        def hold_all() -> None:
+            for _ in range(100):
+                stuck.enter_context(engine.connect())
+
+        with pytest.raises(PoolTimeout):
+            hold_all()
+        assert browser.http.get(f"/j/{browser.here.links[0].code}").status_code == 503
+    assert browser.http.get(f"/j/{browser.here.links[0].code}").status_code == 200
+
+
+def test_an_error_of_the_database_does_not_name_the_people_in_it(browse: Open) -> None:
+    store = browse().here.store
+    person = {"annotator_id": "a_1", "platform": "prolific", "platform_id": "5f0c9a", "created_at": datetime.now(UTC)}
+    with store.write() as connection:
+        connection.execute(insert(tables.identities), person)
+    with pytest.raises(IntegrityError) as caught, store.write() as connection:
+        connection.execute(insert(tables.identities), person)
+    assert "5f0c9a" not in str(caught.value)

@@ -13,6 +13,7 @@ import numpy as np
 from sqlalchemy import Connection, func, insert, or_, select
 
 from imitable.campaign import Folder
+from imitable.errors import StoreError
 from imitable.game.content import Content
 from imitable.rounds import plan_rounds
 from imitable.store import tables
@@ -24,8 +25,11 @@ def assign_next(
     """Begin the sitting's next episode and return its id; None when nothing is left for this annotator.
 
     Runs in the caller's transaction, which holds the campaign's row, so that two sittings cannot take one place.
+    Raises StoreError when `content` is of another build than the store: once an episode is there, no build replaces it.
     """
-    connection.execute(select(tables.campaigns.c.campaign_id).with_for_update()).all()
+    build_hash = connection.execute(select(tables.campaigns.c.build_hash).with_for_update()).scalar()
+    if build_hash != content.build_hash:
+        raise StoreError("The campaign was built anew while it is being served. Start 'imitable serve' again.")
     place = connection.execute(
         select(func.count())
         .select_from(tables.sitting_episodes)

@@ -94,7 +94,7 @@ _REVEALED = (
 def read_guess(text: str, *, low: float) -> float:
     """Read what an annotator typed. Raises GameError, to be shown as it is, for anything but a number in range."""
     try:
-        guess = float(text.strip().replace(",", "."))
+        guess = float(text.replace(",", ".")) if "_" not in text else math.nan  # Python would read 1_0 as ten
     except ValueError:
         guess = math.nan
     if not low <= guess <= scoring.TOP:

@@ -37,6 +37,8 @@ class Content:
     targets: dict[str, PlayableTarget]
     stimuli: dict[str, Stimulus]
     """By item_id."""
+    build_hash: str | None
+    """The build that they come from."""
 
 
 def read_content(store: Store) -> Content:
@@ -44,6 +46,7 @@ def read_content(store: Store) -> Content:
     examples: dict[str, list[ExampleText]] = defaultdict(list)
     pools: dict[str, dict[str, list[tuple[str, bool]]]] = defaultdict(lambda: {"practice": [], "held_out": []})
     stimuli = {}
+    build_hash = store.build_hash()
     with store.read() as connection:
         for row in connection.execute(select(tables.examples).order_by("target_id", "place")):
             examples[row.target_id].append(heat_map(row.text, row.offsets, row.values, row.position))
@@ -58,7 +61,7 @@ def read_content(store: Store) -> Content:
             )
             for row in connection.execute(select(tables.targets).order_by("target_id"))
         }
-    return Content(targets, stimuli)
+    return Content(targets, stimuli, build_hash)
 
 
 def heat_map(text: str, offsets: Sequence[Sequence[int]], values: Sequence[float], position: int) -> ExampleText:

@@ -104,7 +104,7 @@ class Game:
         """A guess on the practice target, which is in no campaign and is not recorded."""
         with self.store.write() as connection:
             sitting = self._open(connection, token)
-            if not step.isdigit() or not 1 <= int(step) <= len(toy.ROUNDS):
+            if step not in {str(at + 1) for at in range(len(toy.ROUNDS))}:
                 return self.show.current(connection, sitting)
             number = int(step)
             try:
@@ -164,9 +164,7 @@ class Game:
             if not mine or episode is None:
                 return self.show.current(connection, sitting)
             if not all(value in {"1", "2", "3", "4", "5"} for value in (fun, interest)):
-                return self.show.current(
-                    connection, sitting, error="Please choose a number from 1 to 5 for both questions."
-                )
+                return self.show.current(connection, sitting, error=_BOTH_QUESTIONS)
             insert_once(
                 connection,
                 tables.answers,

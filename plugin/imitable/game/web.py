@@ -6,6 +6,7 @@ so that no token stands in a URL, a cookie, a log or a Referer.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -24,7 +25,9 @@ from imitable.game.play import Game
 from imitable.game.views import Problem, View, as_json
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp
+    import os
+
+_log = logging.getLogger(__name__)
 
 LARGEST_BODY = 16_384
 """Bytes of a posted form; ours are a few hundred."""
@@ -49,19 +52,30 @@ def web_app(game: Game) -> Starlette:
     """The game behind HTTP. Routes stand at the root and, behind a proxy, at the path of [serve] public_url."""
     root = urlsplit(game.folder.config.serve.public_url or "").path.rstrip("/")
     door = _Door(game, root)
-    routes: list[BaseRoute] = [
-        Route("/", door.landing),
-        Route("/healthz", lambda _request: PlainTextResponse("ok\n")),
-        Route("/j/{code}", door.landing),
-        *(Route(f"/{name}", door.posting(does), methods=["POST"]) for name, does in door.forms.items()),
-        Mount("/static", _static(), name="static"),
+    app = Starlette(
+        routes=[route for under in dict.fromkeys((root, "")) for route in _routes(door, under)],
+        exception_handlers={404: door.missing, 405: door.missing, 500: door.broken},
+    )
+    # A redirect would send the code or the token on to the host that the client names, and from https to http.
+    app.router.redirect_slashes = False
+    return app
+
+
+def _routes(door: _Door, root: str) -> list[BaseRoute]:
+    landings = {root or "/", f"{root}/", f"{root}/j/{{code}}", f"{root}/j/{{code}}/"}
+    return [
+        *(Route(path, door.landing) for path in sorted(landings)),
+        *(Route(f"{root}/{name}", door.posting(does), methods=["POST"]) for name, does in door.forms.items()),
+        Route(f"{root}/healthz", lambda _request: PlainTextResponse("ok\n")),
+        Mount(f"{root}/static", _Static(directory=str(files("imitable_templates.web").joinpath("static")))),
     ]
-    under = [Mount(root, routes=routes)] if root else []
-    return Starlette(routes=[*under, *routes], exception_handlers={404: door.missing, 405: door.missing})
 
 
-def _static() -> ASGIApp:
-    return StaticFiles(directory=str(files("imitable_templates.web").joinpath("static")))
+class _Static(StaticFiles):
+    """Only what pages load: the folder is a package too, and its bytecode tells where we are installed."""
+
+    def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
+        return super().lookup_path(path) if path.endswith((".css", ".js", ".svg")) else ("", None)
 
 
 class _Door:
@@ -126,9 +140,14 @@ class _Door:
     async def missing(self, request: Request, _error: Exception) -> Response:
         return self._problem(request, GameError("There is no such page. Please open your personal link again."), 404)
 
-    def _problem(self, request: Request, error: ImitableError, status: int = 0) -> Response:
+    async def broken(self, request: Request, error: Exception) -> Response:
+        return self._problem(request, error)
+
+    def _problem(self, request: Request, error: Exception, status: int = 400) -> Response:
         if isinstance(error, GameError):
-            return self._page(request, Problem("That did not work", str(error)), status=status or 400)
+            return self._page(request, Problem("That did not work", str(error)), status=status)
+        if isinstance(error, ImitableError):  # the server itself logs any other
+            _log.error("%s", error)
         kind = "Something is wrong on our side. Your answers are safe. Please try again in a minute."
         return self._page(request, Problem("Please try again in a minute", kind), status=503)
 
@@ -148,14 +167,15 @@ class _Door:
 async def _form(request: Request) -> Fields:
     """The posted fields. The token may also come as a bearer token. Raises GameError for what is not our form."""
     body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LARGEST_BODY:
-            raise GameError("That was too much text. Please shorten it and submit again.")
     try:
-        form = dict(parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=20))
-    except ValueError as error:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > LARGEST_BODY:
+                raise GameError("That was too much text. Please shorten it and submit again.")
+        fields = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=20)
+    except (ValueError, ClientDisconnect) as error:
         raise GameError("The page sent something that we cannot read. Please open your personal link again.") from error
+    form = {name: value.replace("\0", "") for name, value in fields}  # PostgreSQL takes no NUL
     scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         form["token"] = bearer.strip()

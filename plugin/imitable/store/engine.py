@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Table, create_engine, event, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from imitable.campaign import Folder
 from imitable.errors import MissingExtra, StoreError
@@ -48,8 +49,12 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that only reads."""
+        """A transaction that only reads, all of it as of one moment."""
         with _said(self.engine), self.engine.connect() as connection:
+            if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql("BEGIN")
+            else:
+                connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection
             connection.rollback()
 
@@ -118,7 +123,9 @@ def _engine(url: str, folder: Path) -> Engine:
             path.touch(mode=0o600)  # it holds the truths
         except OSError as error:
             raise StoreError(f"{path} cannot be written ({error}). Make the campaign's folder writable.") from error
-        engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30, "check_same_thread": False})
+        engine = create_engine(
+            f"sqlite:///{path}", hide_parameters=True, connect_args={"timeout": 30, "check_same_thread": False}
+        )
         event.listen(engine, "connect", _prepare_sqlite)
         return engine
     if not url.startswith(("postgresql://", "postgresql+psycopg://")):
@@ -130,7 +137,12 @@ def _engine(url: str, folder: Path) -> Engine:
     address = url.replace("postgresql://", "postgresql+psycopg://", 1)
     try:
         return create_engine(
-            address, pool_size=10, max_overflow=20, pool_pre_ping=True, connect_args={"connect_timeout": _PATIENCE}
+            address,
+            pool_size=10,
+            max_overflow=20,
+            pool_pre_ping=True,
+            hide_parameters=True,  # errors reach logs, and parameters hold platforms' ids
+            connect_args={"connect_timeout": _PATIENCE},
         )
     except (ArgumentError, ValueError):  # their words may hold the password
         raise StoreError(
@@ -176,10 +188,10 @@ def _migrate(engine: Engine) -> None:
 
 @contextmanager
 def _said(engine: Engine) -> Iterator[None]:
-    """Translate the driver's errors; integrity errors are the caller's business and pass."""
+    """Translate the driver's errors, and a vain wait for a connection; integrity errors are the caller's business."""
     try:
         yield
-    except DBAPIError as error:
+    except (DBAPIError, PoolTimeout) as error:
         if type(error).__name__ == "IntegrityError":
             raise
         raise StoreError(
