@@ -85,7 +85,7 @@ def _make(folder: Folder, build_hash: str, progress: Progress) -> tuple[list[Mad
     notes: list[str] = []
     described = []
     for model in config.all_models:
-        prepared, dropped = prepare(folder, model, texts, splits)
+        prepared, dropped = prepare(folder, model, texts, splits, progress)
         if dropped:
             notes.append(
                 f"{prepared.loaded.model_id}: {dropped} of {dropped + len(prepared.ground.windows)} texts share a run "

@@ -47,13 +47,17 @@ class Prepared:
     ground: Ground
 
 
-def prepare(folder: Folder, model: Model, texts: Sequence[Text], splits: Sequence[Split]) -> tuple[Prepared, int]:
+def prepare(
+    folder: Folder, model: Model, texts: Sequence[Text], splits: Sequence[Split], progress: Progress
+) -> tuple[Prepared, int]:
     """Load a model and cut the texts for it. Returns it ready to be read, and how many windows shared a run.
 
     Raises ModelError and CorpusError for what cannot be loaded or is too short.
     """
     corpus = folder.config.corpus
-    loaded = load_model(model, base=folder.path)
+    with progress("Loading the model", 1) as advance:
+        loaded = load_model(model, base=folder.path)
+        advance(1)
     if loaded.longest and corpus.max_tokens > loaded.longest:
         raise CampaignError(
             f"[corpus] max_tokens is {corpus.max_tokens}, and {loaded.model_id} takes at most {loaded.longest}. "
