@@ -20,7 +20,7 @@ test: $(VENV)/.tools  ## All tests but the long ones, real servers and browser i
 	@$(BIN)/python -m pytest -q -n $(or $(JOBS),2) --dist loadgroup -m "not long" -rs
 
 test-long: $(VENV)/.tools  ## All tests at full size.
-	@$(BIN)/python -m pytest -q -n $(or $(JOBS),2) --dist loadgroup -rs
+	@IMITABLE_TESTS=long $(BIN)/python -m pytest -q -n $(or $(JOBS),2) --dist loadgroup -rs --timeout 1800
 
 check: $(VENV)/.tools  ## Format, lint, types and layers.
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet . && echo "ruff: clean"

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from building import KEY, campaign, edit
 
+from building import KEY, campaign, edit
 from imitable.campaign import Campaign, open_folder, read_config
 from imitable.errors import CampaignError
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from imitable.activations import Text, read_corpus
 from imitable.campaign import Corpus
 from imitable.errors import CorpusError
+from lengths import examples
 
 
 def read(base: Path, path: str, **more: str) -> list[Text]:
@@ -66,7 +67,7 @@ def test_a_csv_field_may_be_longer_than_the_csv_module_likes(tmp_path: Path) -> 
     assert csv.field_size_limit() == before
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     rows=st.lists(
         st.text(alphabet=st.sampled_from('ab ",\n;é雨'), min_size=1).map(lambda t: f"x{t}y"), min_size=1, max_size=6

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from building import builtin_model, save_model
 
+from building import builtin_model, save_model
 from imitable.activations import load_model, mlp_sites
 from imitable.campaign import Model
 from imitable.errors import ModelError

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from building import save_model
 
+from building import save_model
 from imitable.activations import Loaded, Scan, columns, load_model, mlp_sites, moments, windows
 from imitable.campaign import Model
 from imitable.errors import ModelError

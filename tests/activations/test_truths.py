@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from building import builtin_model
 from transformers import AutoTokenizer, LlamaModel
 
+from building import builtin_model
 from imitable.activations import load_model, read_corpus, windows
 from imitable.campaign import Corpus, Model
 from imitable.rounds import AnswerKey, Example, Item, PlayedTarget

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from building import builtin_model, stories
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
+from building import builtin_model, stories
 from imitable.activations import Loaded, Window, load_model, windows
 from imitable.campaign import Model
+from lengths import examples
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +95,7 @@ def test_texts_that_are_too_short_give_nothing(loaded: Loaded) -> None:
     assert cut(loaded, "The end.", "", "Yes") == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(text=st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=120))
 def test_any_text_at_all_is_cut_without_losing_the_promise(text: str) -> None:
     for loaded in _both():

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from imitable_aggregation.csv_writing import to_csv
 from imitable_aggregation.errors import TableError
 from imitable_aggregation.reading import read_guesses
+from lengths import examples
 
 HEADER = b"annotator_id,target_id,trial,phase,guess,truth,l_ref,note\n"
 NAMES = HEADER.decode().strip().split(",")
-quick = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 words = st.text(st.sampled_from("aé,\"'\n\r=+-@\t 0"), max_size=6)
 good_rows = st.tuples(

@@ -14,15 +14,15 @@ from typing import Any
 
 import pytest
 import torch
-from building import KEY, build_bytes, campaign, edit, ids, leftovers, never, stored, stories
-from playing import Table
 from sqlalchemy import func, select
 
+from building import KEY, build_bytes, campaign, edit, ids, leftovers, never, stored, stories
 from imitable.campaign import open_folder
 from imitable.commands.build import Built, build
 from imitable.commands.progress import Advance
 from imitable.errors import BuildError
 from imitable.store import open_store, read_build, tables
+from playing import Table
 
 
 def play(directory: Path) -> None:

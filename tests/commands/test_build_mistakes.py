@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from building import build_bytes, builtin_model, campaign, edit, leftovers, never, stored
 from transformers import LlamaModel
 
+from building import build_bytes, builtin_model, campaign, edit, leftovers, never, stored
 from imitable.commands.build import build
 from imitable.errors import BuildError, CampaignError, CorpusError, ImitableError, ModelError
 from imitable.store import read_build

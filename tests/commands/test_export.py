@@ -10,7 +10,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from playing import Table
 from sqlalchemy import select
 
 from imitable.commands.export import export
@@ -19,6 +18,7 @@ from imitable.game.views import Round
 from imitable.store import open_store, tables
 from imitable.testing import invented_campaign
 from imitable_aggregation import scoring
+from playing import Table
 
 GUESSES = [
     "annotator_id",

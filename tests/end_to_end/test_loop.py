@@ -30,22 +30,26 @@ if TYPE_CHECKING:
     from conftest import Server
 
 
-@pytest.mark.parametrize("kills", [3])
+@pytest.mark.parametrize("crowd_size", [6, pytest.param(60, marks=pytest.mark.long)])
 def test_a_server_killed_in_mid_episode_loses_and_doubles_no_guess(
-    small_campaign: Path, serving: Callable[[Path], Server], either_store: str, tmp_path: Path, kills: int
+    small_campaign: Path, serving: Callable[[Path], Server], either_store: str, tmp_path: Path, crowd_size: int
 ) -> None:
+    players, kills = crowd_size, 3 if crowd_size < 10 else 12
+    toml = small_campaign / "campaign.toml"
+    places = f"annotators_per_target = {players}"  # places are no part of the build
+    toml.write_text(toml.read_text(encoding="utf-8").replace("annotators_per_target = 4", places), encoding="utf-8")
     if either_store == "postgresql":
         from imitable.commands.build import build
 
         build(small_campaign)  # loads the finished build into the other store
     with built(small_campaign) as (folder, store):
-        WebLinks("simulated").publish(folder, store, places=6, dry_run=False)
+        WebLinks("simulated").publish(folder, store, places=players, dry_run=False)
     server = serving(small_campaign)
     with (small_campaign / "links.csv").open(encoding="utf-8", newline="") as file:
         links = [row["url"].replace("http://127.0.0.1:8000", server.address) for row in csv.DictReader(file)]
     confirmed = threading.Semaphore(0)
     found: list[CrowdPlayed] = []
-    profiles = draw_profiles(6, np.random.default_rng(1), bad=0.0)
+    profiles = draw_profiles(players, np.random.default_rng(1), bad=0.0)
     crowd = threading.Thread(
         target=lambda: found.append(play_links(links, profiles, seed=1, tick=lambda _: confirmed.release()))
     )

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playing import Table
 
 from imitable.store import Store, open_store
 from imitable.testing import invented_campaign
+from playing import Table
 
 
 @pytest.fixture

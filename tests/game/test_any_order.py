@@ -8,13 +8,14 @@ from pathlib import Path
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
-from playing import Table
 from sqlalchemy import select
 
 from imitable.errors import GameError
 from imitable.game.views import Questions, Reveal, Round, View, as_json
 from imitable.store import open_store, tables
 from imitable.testing import invented_campaign
+from lengths import examples
+from playing import Table
 
 
 class AnyOrder(RuleBasedStateMachine):
@@ -100,4 +101,4 @@ class AnyOrder(RuleBasedStateMachine):
 
 
 TestAnyOrder = AnyOrder.TestCase
-TestAnyOrder.settings = settings(max_examples=15, stateful_step_count=40, deadline=None)
+TestAnyOrder.settings = settings(max_examples=examples(15), stateful_step_count=40, deadline=None)

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from playing import Table
 from scipy.stats import chisquare
 from sqlalchemy import func, select
 
 from imitable.game.views import Done, Round
 from imitable.store import tables
+from playing import Table
 
 Set = Callable[..., Table]
 

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from playing import Table
 from sqlalchemy import func, select
 
 from imitable.errors import GameError
 from imitable.game.views import Done, Questions, Reveal, Round
 from imitable.store import tables
+from playing import Table
 
 Set = Callable[..., Table]
 

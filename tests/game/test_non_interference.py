@@ -20,7 +20,6 @@ from urllib.parse import urlencode
 
 import pytest
 import uvicorn
-from playing import Clock
 from sqlalchemy import select, update
 
 from imitable.campaign import open_folder
@@ -28,6 +27,7 @@ from imitable.game import Game, make_links
 from imitable.game.web import web_app
 from imitable.store import open_store, tables
 from imitable.testing import invented_campaign
+from playing import Clock
 
 PRACTICE, HELD_OUT, EPISODES = 3, 2, 2
 

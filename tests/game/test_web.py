@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from playing import Table
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -18,6 +17,7 @@ from starlette.testclient import TestClient
 from imitable.errors import StoreError
 from imitable.game.web import LARGEST_BODY, web_app
 from imitable.store import tables
+from playing import Table
 
 Set = Callable[..., Table]
 

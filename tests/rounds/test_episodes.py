@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imitable.rounds import plan_rounds
+from lengths import examples
 
 
 def pool(prefix: str, active: int, inactive: int) -> list[tuple[str, bool]]:
@@ -33,7 +34,7 @@ def test_every_item_of_a_pool_is_equally_likely() -> None:
     assert max(abs(each - 1 / 13) for each in first) < 4.5 * np.sqrt(1 / 13 / draws)
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(
     active=st.tuples(st.integers(0, 12), st.integers(0, 12)),
     inactive=st.tuples(st.integers(0, 12), st.integers(0, 12)),

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imitable.rounds.pools import Drawn, Ints, draw_pool, strata_of
+from lengths import examples
 
 Floats = npt.NDArray[np.float64]
 
@@ -75,7 +76,7 @@ def test_half_of_a_pool_is_active_spread_over_the_strata(size: int) -> None:
     assert max(active) - min(active) <= 1
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     documents=st.integers(1, 40),
     each=st.integers(1, 8),

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from imitable.activations import Window
 from imitable.rounds import Split, assign_splits, without_shared_runs
+from lengths import examples
 
 
 def window(tokens: list[int], document: int) -> Window:
@@ -52,7 +53,7 @@ def test_special_tokens_neither_make_a_run_nor_break_one() -> None:
     assert without_shared_runs(broken, ["practice", "held_out"], special=frozenset({1}))[1] == 1
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     texts=st.lists(st.lists(st.integers(0, 1), min_size=8, max_size=20), max_size=12),
     seed=st.integers(0, 99),

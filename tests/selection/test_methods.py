@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from building import campaign
 
+from building import campaign
 from imitable.activations import Moments
 from imitable.commands.build import build
 from imitable.errors import CampaignError

@@ -7,7 +7,6 @@ import stat
 from pathlib import Path
 
 import pytest
-from playing import Table
 from sqlalchemy import select
 
 from imitable.campaign import Folder
@@ -15,6 +14,7 @@ from imitable.errors import BuildError
 from imitable.rounds import AnswerKey, Item, MadeTarget, PlayedTarget
 from imitable.store import build_hash_of, load_build, open_store, read_build, read_report, tables, write_build
 from imitable.testing import invented_campaign
+from playing import Table
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from building import campaign
 from sqlalchemy import insert, select, text
 
+from building import campaign
 from imitable.campaign import Folder, open_folder
 from imitable.errors import StoreError
 from imitable.store import Store, insert_once, open_store, tables
