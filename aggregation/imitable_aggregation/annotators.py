@@ -115,9 +115,16 @@ def _evidence(rows: pd.DataFrame, table: pd.DataFrame) -> pd.Series[str]:
             "answers hardly vary": spread < HARDLY,
             "repeats the last truth": (repeated > 0.6) & (repeated > expected + 0.3),
             "no better than a constant guess": table["skill_high"] < 0,
-            "answers faster than the text can be read": table["median_seconds"] < HASTY,
+            "answers faster than the text can be read": (table["median_seconds"] < HASTY)
+            & ~_programs(rows).reindex(table.index),
         }
     ).reindex(table.index)
     enough = table["n_guesses"] >= FEWEST
     told = ["; ".join(str(name) for name in lines.columns[flags]) for flags in lines.to_numpy(dtype=bool)]
     return pd.Series(told, index=table.index, dtype="str").where(enough & (pd.Series(told, index=table.index) != ""))
+
+
+def _programs(rows: pd.DataFrame) -> pd.Series[bool]:
+    """Whether an annotator is a simulated one, whose speed says nothing."""
+    simulated = rows["platform"].eq("simulated") if "platform" in rows else pd.Series(data=False, index=rows.index)
+    return simulated.groupby(rows["annotator_id"]).all()

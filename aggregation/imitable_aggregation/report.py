@@ -65,6 +65,7 @@ def render(findings: Findings) -> str:
         bottom=_rows(ranking.iloc[max(SHOWN, len(ranking) - SHOWN) :]),
         reasons=reasons[:12],
         odd=_odd(findings.annotators),
+        odd_more=max(0, int(findings.annotators["evidence"].notna().sum()) - SHOWN),
         easy=EASY,
         learnable=LEARNABLE,
         per_cent=f"{findings.coverage:.0%}".replace("%", " %"),

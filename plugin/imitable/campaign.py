@@ -375,6 +375,18 @@ def read_config(path: Path) -> Campaign:
         raise CampaignError(f"{path}: " + "; ".join(problems) + ". Mend this and try again.") from error
 
 
+_FORMS = {
+    "name": "must be letters, digits, spaces, _, . or -, at most 80, and begin with a letter or digit",
+    "document": "must be 'text' or 'block:N', such as 'block:10'",
+    "public_url": "must be a web address that begins with http:// or https://",
+    "currency": "must be three capital letters, such as 'USD'",
+    **dict.fromkeys(
+        ("base", "bonus_per_point", "floor_per_hour", "cap"), 'must be an amount in quotes, such as "3.00"'
+    ),
+}
+"""What a value must look like, in words, by key."""
+
+
 def _say(problem: Any) -> str:
     where, *inner = problem["loc"] or ("",)
     table = f"table [{where}]" if where else "the file"
@@ -387,5 +399,7 @@ def _say(problem: Any) -> str:
         message = "is missing"
     if problem["type"] == "model_type":
         message = "is a table of keys, and not a single value"
+    if problem["type"] == "string_pattern_mismatch":
+        message = _FORMS.get(keys.rpartition(".")[2], message)
     shown = "" if problem["type"] in ("missing", "value_error") else f" (it is {problem['input']!r})"
     return f"{table}{f', key {keys!r}' if keys else ''}: {message}{shown}"

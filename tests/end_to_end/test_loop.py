@@ -89,6 +89,7 @@ def shape(session: str) -> list[str]:
         (r"\b(learner|constant|random|copies)-\d+", "PLAYER"),
         (r"\S*/(campaign|results)\b", r"DIR/\1"),
         (r"/j/[0-9a-f]{32}", "/j/CODE"),
+        (r"\S+ serve\b", "PROGRAM serve"),
         (r"[+-]?[\d,]*\d(\.\d+)?", "N"),
         (r"[ \t]+", " "),
     ):

@@ -234,3 +234,21 @@ def test_the_warm_up_is_not_recorded_and_cannot_be_skipped_by_guessing_steps(tab
     assert isinstance(view, Round)
     assert (view.tutorial, view.round_id) == (True, "1")
     assert here.rows(select(tables.guesses)) == here.rows(select(tables.episodes)) == []
+
+
+def test_the_link_of_a_sitting_that_is_over_shows_its_end(table: Set) -> None:
+    here = table()
+    token = here.sit()
+    done = here.game.stop(token)
+    assert here.game.landing(here.links[0].code) == done
+
+
+def test_the_warm_up_is_played_on_the_scale_of_the_campaign(table: Set) -> None:
+    here = table(polarity="both")
+    token = here.game.start(here.links[0].code, agreed=True)
+    view = here.game.view(token)
+    assert isinstance(view, Round)
+    assert (view.tutorial, view.low) == (True, -10)
+    revealed = here.game.tutorial(token, "1", "-2")
+    assert isinstance(revealed, Reveal)
+    assert revealed.points == pytest.approx(10 - abs(-2 - revealed.truth) / 2)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from imitable.commands.publish import publish
-from imitable.errors import BuildError, PlatformError
+from imitable.errors import BuildError, CampaignError, PlatformError
 from imitable.platforms import Platform
 from imitable.platforms.web import WebLinks
 from imitable.store import open_store
@@ -87,3 +87,14 @@ def test_simulated_links_stand_beside_peoples(tmp_path: Path) -> None:
     WebLinks().publish(folder, store, places=1, dry_run=False)
     store.close()
     assert sorted(row["platform"] for row in read_links(tmp_path)) == ["simulated", "simulated", "web"]
+
+
+def test_publishing_says_what_the_runner_must_know_of_addresses_pay_and_consent(tmp_path: Path) -> None:
+    invented_campaign(tmp_path / "a", more='[pay]\nbase = "3.00"\n')
+    said = publish(tmp_path / "a", places=1).next_step
+    assert "open on this machine only" in said
+    assert "does not pay yet" in said
+    invented_campaign(tmp_path / "b", consent="Read this.")
+    (tmp_path / "b" / "consent.md").unlink()
+    with pytest.raises(CampaignError, match=r"consent\.md named in campaign\.toml"):
+        publish(tmp_path / "b")

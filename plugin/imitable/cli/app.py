@@ -13,7 +13,7 @@ from imitable.errors import ImitableError
 
 app = typer.Typer(
     name="imitable",
-    help="Can a person learn to imitate one neuron? Turn a model's activations into a paid prediction game, and its "
+    help="Can a person learn to imitate one neuron? Turn a model's activations into a prediction game, and its "
     "guesses into a ranking of what people can learn.",
     epilog="Begin with 'imitable demo', or with 'imitable new my-campaign'.",
     no_args_is_help=True,
@@ -22,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Campaign = Annotated[Path, typer.Argument(metavar="DIR", help="The campaign's folder, made by 'imitable new'.")]
+Campaign = Annotated[Path, typer.Argument(metavar="DIR", help="The campaign's folder.")]
 
 
 def main() -> None:
@@ -78,8 +78,12 @@ def build(directory: Campaign) -> None:
     from imitable.cli.printing import bar, out
     from imitable.commands.build import build as make
 
-    done = make(directory, progress=bar)
     where = _plain(str(directory))
+    try:
+        done = make(directory, progress=bar)
+    except KeyboardInterrupt as stop:
+        out.print(f"Stopped; nothing half-written was left. The same command does it: [bold]imitable build {where}[/]")
+        raise typer.Exit(3) from stop
     if not done.fresh:
         out.print(f"{where} is built already: {done.targets} targets, {done.items} items. Nothing had to be done.")
     else:
@@ -128,6 +132,8 @@ def serve(
         out.print(f"Serving '{_plain(folder.config.campaign.name)}' on {address}. Ctrl-C stops.")
         if (folder.path / "links.csv").exists():
             out.print(f"Personal links are in {_plain(str(folder.path / 'links.csv'))}.")
+            if not folder.config.serve.public_url and not address.endswith(":8000"):
+                out.print(f"They start with http://127.0.0.1:8000; here they start with {address}.")
         elif not folder.config.platform.web.open:
             out.print(f"No one is invited yet: imitable publish {_plain(str(directory))} --platform web")
         sys.stdout.flush()
@@ -164,7 +170,10 @@ def export(
 
     done = make(directory, out=out, with_text=with_text)
     console.print(f"Wrote {done.guesses} guesses of {done.annotators} annotators, {done.episodes} episodes.")
-    console.print(f"Next: [bold]imitable rank {_plain(str(out))} --out RESULTS[/]")
+    if done.guesses:
+        console.print(f"Next: [bold]imitable rank {_plain(str(out))} --out RESULTS[/]")
+    else:
+        console.print("Nobody has played yet, so there is nothing to rank.")
 
 
 @app.command()
@@ -208,7 +217,10 @@ def demo(
     players: Annotated[int, typer.Option(min=1, max=1000, help="Simulated annotators.")] = 40,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the simulated annotators.")] = 0,
 ) -> None:
-    """Run the whole loop: a real model, a real game server, simulated annotators, a ranking and a report."""
+    """Run the whole loop: a real model, a real game server, simulated annotators, a ranking and a report.
+
+    Each demo draws a key of its own, and so other neurons and texts: numbers differ from run to run.
+    """
     from imitable.cli.printing import bar
     from imitable.cli.results import show_demo
     from imitable.commands.demo import demo as run

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
@@ -31,7 +33,7 @@ def show_ranking(summary: RankSummary, *, ends: int = 5) -> None:
     for at, row in enumerate(rows):
         if cut and ends <= at < len(rows) - ends:
             if at == ends:
-                table.add_row("…", f"{len(rows) - 2 * ends} more", "", "", "", "")
+                table.add_row("…", f"{len(rows) - 2 * ends} more")
             continue
         table.add_row(
             f"{row['rank']:.0f}",
@@ -77,4 +79,5 @@ def show_demo(demo: Demo) -> None:
     )
     campaign = escape(str(demo.campaign))
     out.print(f"\nReport: {escape(str(demo.results / 'report.html'))}")
-    out.print(f"Play by hand: [bold]imitable serve {campaign}[/] and open http://127.0.0.1:8000{demo.hand_link}")
+    program = "imitable" if shutil.which("imitable") else escape(sys.argv[0])
+    out.print(f"Play by hand: [bold]{program} serve {campaign}[/] and open http://127.0.0.1:8000{demo.hand_link}")

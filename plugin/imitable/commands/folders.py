@@ -23,6 +23,8 @@ def built(directory: Path, *, as_configured: bool = False) -> Iterator[tuple[Fol
         loaded = store.build_hash()
         if loaded is None:
             raise BuildError(f"{directory} has not been built yet. Run: imitable build {directory}")
+        if as_configured:
+            folder.consent_text()  # a text that cannot be read is said now, and not to the first annotator
         if as_configured and loaded != build_hash_of(folder):
             raise BuildError(
                 f"{directory}/campaign.toml has changed since the campaign was built. Run: imitable build {directory}"

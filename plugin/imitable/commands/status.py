@@ -52,8 +52,15 @@ def status(directory: Path) -> Status:
         step = f"imitable build {directory}"
     elif links == 0 and not config.platform.web.open:
         step = f"imitable publish {directory} --platform web"
-    elif finished < places:
+    elif guesses == 0:
         step = f"imitable serve {directory}, and send people their links"
+    elif finished < places and sittings < links:
+        step = f"imitable serve {directory} for the links not used yet; any time: imitable export {directory} --out OUT"
+    elif finished < places:
+        step = (
+            f"all links were used: imitable publish {directory} --links {links + max(1, (places - finished) // 4)}, or "
+            f"imitable export {directory} --out OUT and imitable rank OUT --out RESULTS"
+        )
     else:
         step = f"imitable export {directory} --out OUT, then imitable rank OUT --out RESULTS"
     return Status(

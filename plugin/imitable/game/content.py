@@ -40,6 +40,11 @@ class Content:
     build_hash: str | None
     """The build that they come from."""
 
+    @property
+    def low(self) -> float:
+        """Lower end of the widest scale in the campaign: the warm-up is played on it."""
+        return min((target.low for target in self.targets.values()), default=0.0)
+
 
 def read_content(store: Store) -> Content:
     """Read the questions from the store. The truths' table is not touched."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from sqlalchemy import Connection, update
 
@@ -22,7 +23,7 @@ from imitable.game.sessions import (
     token_of,
 )
 from imitable.game.showing import Record, Showing, end_sitting, find_episode, find_sitting
-from imitable.game.views import Landing, Progress, Reveal, View
+from imitable.game.views import Done, Landing, Progress, Reveal, View
 from imitable.store import Store, insert_once, tables
 from imitable_aggregation import scoring
 
@@ -54,24 +55,28 @@ class Game:
 
     # Coming in
 
-    def landing(self, code: str) -> Landing:
-        """The page behind a link. Records nothing. An empty code is the open link. Raises GameError."""
+    def landing(self, code: str) -> Landing | Done:
+        """The page behind a link, or the sitting's end if it is over. Records nothing. Raises GameError.
+
+        An empty code is the open link.
+        """
         config = self.folder.config
         platform, name = self._who(code)
-        low = min((target.low for target in self.content.targets.values()), default=0.0)
         with self.store.read() as connection:
-            known = name and find_sitting(connection, sitting_id_of(self.folder, platform, name))
+            known = find_sitting(connection, sitting_id_of(self.folder, platform, name)) if name else None
+            if known is not None and known.ended_at is not None:
+                return self.show.done(connection, known.sitting_id)
         return Landing(
             campaign=config.campaign.name,
             code=code,
             episodes=config.sitting.episodes,
             rounds=config.episode.practice + config.episode.held_out,
             minutes=config.sitting.minutes,
-            low=low,
+            low=self.content.low,
             consent=self.consent,
             contact=config.study.contact,
             pay="" if not code else self._pay(),
-            resumed=bool(known),
+            resumed=known is not None,
         )
 
     def start(self, code: str, *, agreed: bool) -> str:
@@ -108,7 +113,7 @@ class Game:
                 return self.show.current(connection, sitting)
             number = int(step)
             try:
-                number_guessed = read_guess(guess, low=0.0)
+                number_guessed = read_guess(guess, low=self.content.low)
             except GameError as error:
                 return self.show.current(connection, sitting, error=str(error))
             if number == sitting.tutorial_step + 1:
@@ -118,7 +123,7 @@ class Game:
                     .values(tutorial_step=number)
                 )
         asked = toy.ROUNDS[number - 1]
-        points = scoring.points(number_guessed, asked.truth, "pos")
+        points = scoring.points(number_guessed, asked.truth, "both" if self.content.low < 0 else "pos")
         return Reveal(
             tutorial=True,
             progress=Progress(0, self.folder.config.sitting.episodes, number, len(toy.ROUNDS), 0, points),
@@ -126,7 +131,7 @@ class Game:
             guess=number_guessed,
             truth=asked.truth,
             points=points,
-            low=0.0,
+            low=self.content.low,
             high=scoring.TOP,
             repeated=False,
             next="round" if number < len(toy.ROUNDS) else "episode",
@@ -207,10 +212,8 @@ class Game:
         return sitting
 
     def _pay(self) -> str:
+        """What the page may promise: links are paid, if at all, by whoever sends them."""
         pay = self.folder.config.pay
-        if float(pay.base) == 0 and float(pay.bonus_per_point) == 0:
+        if not Decimal(pay.base) and not Decimal(pay.bonus_per_point):
             return ""
-        sentence = f"You are paid {pay.base} {pay.currency} for the sitting"
-        if float(pay.bonus_per_point) > 0:
-            sentence += f", and {pay.bonus_per_point} {pay.currency} for each point above average in the last rounds"
-        return sentence + "."
+        return "Whoever invited you has told you what you are paid, and pays you."

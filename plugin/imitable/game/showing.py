@@ -150,7 +150,7 @@ class Showing:
             progress=Progress(0, self.folder.config.sitting.episodes, step, len(toy.ROUNDS), 0, 0.0),
             stimulus=toy.ROUNDS[done].stimulus,
             examples=toy.EXAMPLES,
-            low=0.0,
+            low=self.content.low,
             high=scoring.TOP,
             first_of_target=step == 1,
             first_held_out=False,

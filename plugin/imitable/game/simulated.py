@@ -27,6 +27,8 @@ class Profile:
     kind: Kind = "learner"
     attention: float = 0.9
     """Share of what it is shown that it takes in, 0 to 1: its skill."""
+    skims: float = 0.15
+    """Share of the examples' tokens that it looks at, 0 to 1; the rounds themselves it reads."""
     learning_rate: float = 1.0
     """Weight of a practice answer against one token of an example, above 0."""
     bias: float = 0.0
@@ -114,7 +116,8 @@ class SimulatedAnnotator:
             before = ""
             for at, piece in enumerate(example["pieces"]):
                 after = "".join(pieces[at + 1 : at + 4])
-                self._remember(features(before, piece["text"], after), float(piece["value"]), 1.0)
+                if at == example["focus"] or self.rng.random() < self.profile.skims:
+                    self._remember(features(before, piece["text"], after), float(piece["value"]), 1.0)
                 before = (before + piece["text"])[-40:]
 
     def _remember(self, seen: Sequence[str], value: float, weight: float) -> None:

@@ -6,6 +6,7 @@ import csv
 import io
 import os
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from sqlalchemy import select
 
@@ -37,6 +38,13 @@ class WebLinks:
             what += ", and the open address itself"
         path = folder.path / "links.csv"
         step = f"Start the game with 'imitable serve {folder.path}', then send each person one link of {path.name}."
+        if not folder.config.serve.public_url:
+            step += (
+                " These links open on this machine only: to invite others, set [serve] public_url in campaign.toml and "
+                "publish again."
+            )
+        if Decimal(folder.config.pay.base) or Decimal(folder.config.pay.bonus_per_point):
+            step += " imitable does not pay yet: what [pay] says is for you to hand over yourself."
         if dry_run:
             return Published(what, (), f"Nothing was made. Without --dry-run this writes {path}.")
         names = [f"link-{number:04d}" for number in range(1, count + 1)]
@@ -79,7 +87,8 @@ def write_links(folder: Folder, address: str, links: list[Link]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["platform", "name", "url"])
-    writer.writerows([link.platform, link.platform_id, f"{address}/j/{link.code}"] for link in links)
+    ordered = sorted(links, key=lambda link: (link.platform, link.platform_id))
+    writer.writerows([link.platform, link.platform_id, f"{address}/j/{link.code}"] for link in ordered)
     path, fresh = folder.path / "links.csv", folder.path / ".links.csv"
     fresh.touch(mode=0o600)
     fresh.write_text(text.getvalue(), encoding="utf-8")
