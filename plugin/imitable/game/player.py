@@ -50,7 +50,7 @@ def play_sitting(
                 guess = annotator.guess(view)
                 view = post("tutorial", token=token, step=view["round_id"], guess=f"{guess:g}")
             case "round":
-                if view["first_of_target"] and annotator.leaves():
+                if view["first_of_target"] and view["progress"]["episode"] > 1 and annotator.leaves():
                     return played
                 guess, asked = annotator.guess(view), view["round_id"]
                 view = post("guess", token=token, round_id=asked, guess=f"{guess:g}")

@@ -38,7 +38,7 @@ class Profile:
     noise: float = 0.8
     """Standard deviation of its guesses, display units."""
     quits: float = 0.0
-    """Chance to leave for good in each episode."""
+    """Chance to leave for good before each episode but the first."""
 
 
 def draw_profiles(players: int, rng: np.random.Generator, *, bad: float = 0.15) -> list[Profile]:
