@@ -1,7 +1,7 @@
 """The tables that travel between rooms: every column's name, type and meaning, in one place.
 
 The reader takes its contract from here, and the data package that lies beside every set of files describes its
-columns from here. Names are exact (see DATA.md): columns may be added, none is renamed.
+columns from here. Names are exact, since other people rely on them: columns may be added, none is renamed.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ def test_examples_show_the_same_scale_at_every_token(
 
 
 def display(activation: npt.ArrayLike, target: PlayedTarget) -> Floats:
-    """DATA.md's rule, written a second time."""
+    """The rule of the display scale, written a second time."""
     y = np.asarray(activation, dtype=np.float64) * (-1 if target.polarity == "neg" else 1)
     z = 10 * np.arcsinh(y / target.scale_s) / np.arcsinh(target.scale_m / target.scale_s)
     shown: Floats = np.clip(z, -10 if target.polarity == "both" else 0, 10)

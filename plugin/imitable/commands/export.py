@@ -1,4 +1,4 @@
-"""`imitable export`: the record as the files of DATA.md, pseudonymous and complete."""
+"""`imitable export`: the record as CSV and Parquet, pseudonymous and complete."""
 
 from __future__ import annotations
 
