@@ -335,6 +335,5 @@ def test_stopping_early_keeps_what_was_done(seat: Seat, server: Server, screensh
     assert "Your guesses are saved." in visitor.text
     visitor.picture("stopped", screenshots)
     visitor.open()
-    visitor.step()
     assert visitor.kind == "done"
     assert recorded(server.campaign) == [6.5]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
-from playwright.sync_api import BrowserContext, Locator, Page
+from playwright.sync_api import BrowserContext, Error, Locator, Page
 
 _ACTIVE = "selector => document.activeElement !== null && document.activeElement.matches(selector)"
 _STILL = "() => document.getAnimations().every(one => one.playState === 'finished')"
@@ -81,8 +81,14 @@ class Visitor:
             act()
             self.page.wait_for_function("main => !main.isConnected", arg=main)
         else:
-            with self.page.expect_navigation():
-                act()
+            try:
+                with self.page.expect_navigation():
+                    act()
+            except Error as error:  # a second click sends the form again, and the first reply is given up
+                if "ERR_ABORTED" not in str(error):
+                    raise
+                self.page.wait_for_timeout(500)
+                self.page.wait_for_load_state("load")
 
     def press(self, what: Locator) -> None:
         """Tap or click."""
