@@ -29,7 +29,11 @@ document = "block:5"
 [[targets]]
 kind = "neuron"
 sites = ["mlp.0", "mlp.3"]
-select = { method = "kurtosis", count = 4 }
+select = { method = "kurtosis", count = 2 }
+[[targets]]
+kind = "neuron"
+sites = ["mlp.4"]
+select = { method = "random", count = 2 }
 [episode]
 practice = 3
 held_out = 2
@@ -54,6 +58,7 @@ def built_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A campaign of four real neurons, built once; never played: copy it with `small_campaign`."""
     directory = tmp_path_factory.mktemp("built") / "campaign"
     new(directory)
+    (directory / "secret.key").write_text(bytes(range(32)).hex() + "\n", encoding="ascii")  # the same draws every time
     (directory / "campaign.toml").write_text(SMALL, encoding="utf-8")
     build(directory)
     return directory

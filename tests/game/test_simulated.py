@@ -134,5 +134,5 @@ def test_some_real_neurons_are_more_imitable_than_others(small_campaign: Path) -
                 else:
                     skills.append(1 - abs(guess - truth) / l_refs[target.target_id])
         found.append(float(np.mean(skills)))
-    assert max(found) > 0.4
-    assert max(found) - min(found) > 0.15
+    assert max(found) > 0.4, found
+    assert max(found) - min(found) > 0.15, found
