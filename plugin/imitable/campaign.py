@@ -321,8 +321,7 @@ class Folder:
 
     def annotator_id(self, platform: str, platform_id: str) -> str:
         """`a_` and 16 hex digits; the platform's own id cannot be recovered from it without the key."""
-        digest = hmac.new(self.key, f"{platform}\n{platform_id}".encode(), hashlib.sha256).hexdigest()
-        return f"a_{digest[:16]}"
+        return "a_" + self.derive(platform, platform_id)
 
     def consent_text(self) -> str:
         """The consent text, or an empty string when the campaign states none."""
