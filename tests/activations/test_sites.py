@@ -136,7 +136,7 @@ def test_the_hidden_units_of_every_family_are_found_and_read_right(family: str, 
     loaded = loaded_from(make(), tmp_path / family)
     sites = mlp_sites(loaded)
     width = 16 if "wide" in family else 24
-    assert [(site.name, site.module, site.width) for site in sites] == [
+    assert [(site.name, site.tap.module, site.width) for site in sites] == [
         (f"mlp.{layer}", projection.format(layer), width) for layer in range(2)
     ]
     cut = windows(loaded, TEXTS, block=1, shortest=12, longest=32)

@@ -131,7 +131,7 @@ def _run(scan: Scan, tick: Tick | None) -> Iterator[tuple[list[int], dict[str, A
 
         return hook
 
-    handles = [model.get_submodule(site.module).register_forward_pre_hook(catch(site.name)) for site in scan.sites]
+    handles = [model.get_submodule(site.tap.module).register_forward_pre_hook(catch(site.name)) for site in scan.sites]
     try:
         for batch in _batches(scan.windows):
             tokens = torch.tensor([scan.windows[index].token_ids for index in batch])

@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from imitable.activations.models import Loaded
+from imitable.activations.sites import Coordinates, Site, Tap
 from imitable.errors import ModelError
-
-
-@dataclass(frozen=True)
-class Site:
-    """A place whose units can be targets."""
-
-    name: str
-    """As in target ids: `mlp.3`."""
-    layer: int
-    """0-based block."""
-    module: str
-    """Path of the module whose *input* is hooked: the MLP's output projection."""
-    width: int
-    """Number of units."""
 
 
 def mlp_sites(loaded: Loaded) -> list[Site]:
@@ -82,7 +68,7 @@ def mlp_sites(loaded: Loaded) -> list[Site]:
                 "has no single activation. Choose a model whose layers have MLPs of their own."
             )
         width = _linear_shape(model.get_submodule(found[-1]))[0]  # type: ignore[index]
-        sites.append(Site(f"mlp.{layer}", layer, found[-1], width))
+        sites.append(Site(f"mlp.{layer}", layer, Tap(found[-1], "input"), width, width, Coordinates()))
     return sites
 
 
