@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import re
 import secrets
 import tomllib
 from dataclasses import dataclass
@@ -27,7 +28,6 @@ from imitable.errors import CampaignError
 
 KEY_BYTES = 32
 
-_KINDS_YET = ("neuron",)
 _LEVELS_YET = ("text", "examples")
 
 
@@ -75,6 +75,8 @@ class Model(_Table):
     """Commit, branch or tag on the hub; written into target ids as NAME@REVISION."""
     dtype: Literal["float32"] = "float32"
     """Truths are computed in float32."""
+    scan_dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """What the corpus is scanned in, to select units and to find their strata; `auto`: bfloat16 where it is faster."""
 
     _folder: Path | None = PrivateAttr(default=None)
     """The local folder that `path` means; None for what ships with imitable and for hub names."""
@@ -99,9 +101,22 @@ class Corpus(_Table):
     """[corpus]"""
 
     path: str
-    """`builtin:tinystories`, a .txt, .jsonl, .csv or .parquet file, a folder of them, or a glob."""
+    """`builtin:tinystories`; a .txt, .jsonl, .csv or .parquet file (the first three also as .gz), a folder of them or a
+    glob, here or behind an address such as s3://bucket/texts; a folder that `datasets` saved; a data set on the hub."""
     column: str = "text"
-    """Column or field that holds the text in .jsonl, .csv and .parquet."""
+    """Column or field that holds the text in .jsonl, .csv, .parquet and data sets."""
+    max_texts: int | None = Field(default=None, ge=1)
+    """Texts read, at most, from the start; for data sets on the hub that are larger than a build needs."""
+    split: str = Field(default="train", min_length=1)
+    """Split of a Hugging Face data set; files have none."""
+    subset: str | None = Field(default=None, min_length=1)
+    """Subset (configuration) of a data set on the hub, where it has several."""
+    held_out_path: str | None = Field(default=None, min_length=1)
+    """A second corpus, written like `path`, from which all held-out items come; `max_texts` holds for it too."""
+    held_out_column: str | None = Field(default=None, min_length=1)
+    """Column of the second corpus that holds the text; default: `column`."""
+    held_out_split: str | None = Field(default=None, min_length=1)
+    """Split of the second corpus where it is a Hugging Face data set; default: `split`."""
     max_tokens: int = Field(default=48, ge=8, le=4096)
     """Tokens in a shown text, at most; the shown text is the model's whole input."""
     min_tokens: int | None = Field(default=None, ge=4)
@@ -125,6 +140,16 @@ class Corpus(_Table):
             raise ValueError(f"min_tokens ({self.shortest}) is larger than max_tokens ({self.max_tokens})")
         return self
 
+    @model_validator(mode="after")
+    def _held_out_is_another(self) -> Corpus:
+        if self.held_out_path is None:
+            for key in ("held_out_column", "held_out_split"):
+                if getattr(self, key) is not None:
+                    raise ValueError(f"{key} is for a second corpus; name that in held_out_path, or remove {key}")
+        elif self.held_out_path == self.path and self.held_out_split in (None, self.split):
+            raise ValueError(f"held_out_path is the first corpus again ({self.path}); name another, or remove it")
+        return self
+
 
 class Select(_Table):
     """select = { method = "kurtosis", count = 12 }"""
@@ -138,22 +163,55 @@ class Select(_Table):
 class Targets(_Table):
     """[[targets]]"""
 
-    kind: str = "neuron"
-    """What to imitate. `neuron`: an MLP hidden unit."""
-    sites: list[str] = Field(min_length=1)
-    """Where, for instance ["mlp.2", "mlp.3"]."""
+    kind: Literal["neuron", "head", "direction", "probe", "latent"] = "neuron"
+    """What to imitate. `neuron`: an MLP hidden unit. `head`: an attention head's output, its norm or its projection on
+    a direction. `direction`: of the residual stream. `probe`: a linear probe. `latent`: of a sparse autoencoder."""
+    sites: list[str] = []
+    """Where, for instance ["mlp.2", "mlp.3"] or ["head.1.norm"]. Files name their own."""
+    file: str | None = None
+    """File of directions or of a probe (.safetensors), or folder of an SAE, from the campaign's folder."""
+    layer: int | None = Field(default=None, ge=0)
+    """0-based block of what comes from a file, where the file does not say."""
+    name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]+$")
+    """NAME in the site's name, for what comes from a file; default: the file's own name."""
     polarity: Literal["auto", "pos", "neg", "both"] = "auto"
-    """Which side of the activation is played; `auto` takes the side with the larger extreme."""
+    """Which side of the activation is played; `auto` is `both` for probes and directions, else the side with the larger
+    extreme."""
     select: Select | None = None
     units: list[Annotated[int, Field(ge=0)]] | None = None
-    """Units by number, at every site of this table; instead of `select`."""
+    """Units by number, at every site of this table; instead of `select`. Directions and probes: all, when neither."""
+
+    @property
+    def played(self) -> str:
+        """The polarity asked for, with the kind's own default."""
+        return "both" if self.polarity == "auto" and self.kind in ("direction", "probe") else self.polarity
+
+    @property
+    def file_name(self) -> str:
+        """NAME of what comes from the file: as given, or the file's own name."""
+        return self.name or Path(self.file or "").name.removesuffix(".safetensors")
 
     @model_validator(mode="after")
-    def _one_way_to_choose(self) -> Targets:
-        if (self.select is None) == (self.units is None):
+    def _complete(self) -> Targets:
+        optional = self.kind in ("direction", "probe")
+        if (self.select is not None and self.units is not None) or (
+            self.select is None and self.units is None and not optional
+        ):
             raise ValueError('needs either units = [3, 17] or select = { method = "kurtosis", count = 12 }')
-        if self.kind not in _KINDS_YET:
-            raise ValueError(f"kind '{self.kind}' cannot be built by this version; it builds {_KINDS_YET[0]}")
+        from_file = self.kind in ("direction", "probe", "latent")
+        along = any(".along-" in site for site in self.sites)
+        if (from_file or along) and self.file is None:
+            raise ValueError(f"kind '{self.kind}' needs file = ..., the file that holds what is imitated")
+        if self.file is not None and not from_file and not along:
+            raise ValueError(
+                f"file is for directions, probes, latents and heads along a direction, not for {self.kind}s"
+            )
+        if not self.sites and not from_file:
+            raise ValueError('sites is missing; say where, for instance sites = ["mlp.2", "mlp.3"]')
+        if self.file is not None and not re.fullmatch(r"[A-Za-z0-9_-]+", self.file_name):
+            raise ValueError(
+                f"'{self.file_name}' cannot stand in a target's id; give a name of letters, digits, _ and -"
+            )
         return self
 
 

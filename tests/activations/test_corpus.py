@@ -1,8 +1,9 @@
-"""Reading corpora: what counts as a text in each kind of file, and where a bad one is bad."""
+"""Corpora in local files: what counts as a text in each kind of file, and where a bad one is bad."""
 
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 from pathlib import Path
 
@@ -10,18 +11,19 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from imitable.activations import Text, read_corpus
+from imitable.activations.corpus import Fingerprint, Text, held_out_corpus, read_corpus, stream_corpus
 from imitable.campaign import Corpus
 from imitable.errors import CorpusError
 from lengths import examples
 
 
-def read(base: Path, path: str, **more: str) -> list[Text]:
+def read(base: Path, path: str, **more: object) -> list[Text]:
     return read_corpus(Corpus.model_validate({"path": path, **more}), base=base)
 
 
-def texts(base: Path, path: str, **more: str) -> list[str]:
+def texts(base: Path, path: str, **more: object) -> list[str]:
     return [one.text for one in read(base, path, **more)]
 
 
@@ -76,10 +78,26 @@ def test_a_csv_field_may_be_longer_than_the_csv_module_likes(tmp_path: Path) -> 
 def test_any_texts_come_back_from_every_kind_of_table(rows: list[str], tmp_path: Path) -> None:
     frame = pd.DataFrame({"id": range(len(rows)), "text": rows})
     frame.to_csv(tmp_path / "a.csv", index=False)
-    frame.to_parquet(tmp_path / "a.parquet")
+    frame.to_parquet(tmp_path / "a.parquet", row_group_size=2)
     (tmp_path / "a.jsonl").write_text("\n".join(json.dumps({"text": row}) for row in rows), encoding="utf-8")
-    for name in ("a.csv", "a.parquet", "a.jsonl"):
+    for name in ("a.csv", "a.jsonl"):
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress((tmp_path / name).read_bytes()))
+    for name in ("a.csv", "a.parquet", "a.jsonl", "a.csv.gz", "a.jsonl.gz"):
         assert texts(tmp_path, name) == rows
+
+
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    rows=st.lists(
+        st.lists(st.text(alphabet="ab é雨", min_size=1).map(lambda t: f"x{t}y"), min_size=1, max_size=3).map("\n".join),
+        min_size=2,
+        max_size=6,
+    )
+)
+def test_any_paragraphs_come_back_from_plain_text(rows: list[str], tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes("\n\n".join(rows).encode())
+    (tmp_path / "a.TXT.gz").write_bytes(gzip.compress("\r\n \r\n".join(rows).encode("utf-8-sig")))
+    assert texts(tmp_path, "a.txt") == texts(tmp_path, "a.TXT.gz") == rows
 
 
 def test_a_folder_and_a_glob_are_read_in_the_order_of_their_names(tmp_path: Path) -> None:
@@ -118,6 +136,18 @@ BAD: dict[str, tuple[str, bytes, str]] = {
         b'text\nOne\n"Two\nThree\n',
         r"a\.csv, line 3: unexpected end of data\. Mend the",
     ),
+    "an encoding of two bytes": ("a.txt", "One.".encode("utf-16"), r"a\.txt, line 1: not UTF-8 .*iconv -f UTF-16"),
+    "a letter cut short": ("a.jsonl", b'{"text": "One."}\n\xe9', r"a\.jsonl, line 2: not UTF-8 \(byte 0xe9\)"),
+    "JSON too deep to read": ("a.jsonl", b"[" * 100_000, r"a\.jsonl, line 1: not a JSON object"),
+    "a blank CSV": ("a.csv", b"\n \n", r"a\.csv, line 1: the file is empty\."),
+    "gzip cut short": (
+        "a.txt.gz",
+        gzip.compress(b"One." * 99)[:-9],
+        r"a\.txt\.gz is not a whole gzip file .* again\.$",
+    ),
+    "no gzip at all": ("a.txt.gz", b"One.", r"a\.txt\.gz is not a whole gzip file"),
+    "gzip with damage inside": ("a.txt.gz", gzip.compress(b"One.")[:10] + b"\xff" * 30, r"is not a whole gzip file"),
+    "a Parquet in gzip": ("a.parquet.gz", b"", r"a\.parquet\.gz is not one of"),
     "not Parquet": ("a.parquet", b"PAR0", r"a\.parquet is not a readable Parquet file .* Write it again\.$"),
     "another kind": ("a.docx", b"PK", r"a\.docx is not one of \.txt, \.jsonl, \.csv, \.parquet\. Convert it"),
 }
@@ -151,3 +181,61 @@ def test_an_unknown_builtin_names_the_known_one(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match=r"no built-in corpus 'pile'.*builtin:tinystories\.$"):
         read(tmp_path, "builtin:pile")
     assert len(read(tmp_path, "builtin:tinystories")) > 1000
+
+
+def test_a_corpus_is_read_as_its_texts_are_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": "One."}\n{"text": "Two."}\n{oops', encoding="utf-8")
+    stream = stream_corpus(Corpus(path="a.jsonl"), base=tmp_path)
+    assert [next(stream).text, next(stream).text] == ["One.", "Two."]
+    with pytest.raises(CorpusError, match=r"a\.jsonl, line 3: not a JSON object"):
+        next(stream)
+    assert texts(tmp_path, "a.jsonl", max_texts=2) == ["One.", "Two."]
+
+
+def test_a_corpus_that_is_not_there_is_told_before_the_first_text_is_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match="No corpus at"):
+        stream_corpus(Corpus(path="gone.txt"), base=tmp_path)
+
+
+def test_a_table_without_rows_holds_no_text(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text\n", encoding="utf-8")
+    with pytest.raises(CorpusError, match=r"^a\.csv holds no text at all\. Name a corpus with text"):
+        read(tmp_path, "a.csv")
+
+
+def test_the_fingerprint_is_of_texts_and_their_order_alone(tmp_path: Path) -> None:
+    def of(path: str) -> tuple[str, int]:
+        seen = Fingerprint()
+        passed = list(seen.passing(stream_corpus(Corpus(path=path), base=tmp_path)))
+        assert passed == read(tmp_path, path)
+        return seen.sha256, seen.count
+
+    (tmp_path / "a.txt").write_text("One.\nTwo.", encoding="utf-8")
+    (tmp_path / "b.jsonl").write_text('{"text": "One."}\n\n{"text": "Two."}\n', encoding="utf-8")
+    (tmp_path / "c.txt").write_text("Two.\nOne.", encoding="utf-8")
+    (tmp_path / "d.txt").write_text("One.T\nwo.", encoding="utf-8")
+    assert of("a.txt") == of("b.jsonl")
+    assert of("a.txt")[1] == 2
+    assert len({of(name)[0] for name in ("a.txt", "c.txt", "d.txt")}) == 3
+
+
+def test_the_second_corpus_is_one_of_its_own() -> None:
+    first = Corpus(path="a.csv", column="story", max_texts=9, subset="en")
+    assert held_out_corpus(first) is None
+    second = held_out_corpus(first.model_copy(update={"held_out_path": "b.csv"}))
+    assert second == Corpus(path="b.csv", column="story", max_texts=9)
+    named = Corpus(path="owner/set", subset="en", held_out_path="owner/set", held_out_split="test", held_out_column="t")
+    assert held_out_corpus(named) == Corpus(path="owner/set", subset="en", split="test", column="t")
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"held_out_column": "t"}, "held_out_column is for a second corpus; name that in held_out_path, or remove"),
+        ({"held_out_split": "test"}, "held_out_split is for a second corpus"),
+        ({"held_out_path": "a.txt"}, r"held_out_path is the first corpus again \(a\.txt\); name another"),
+    ],
+)
+def test_a_second_corpus_that_makes_no_sense_is_refused(keys: dict[str, str], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        Corpus.model_validate({"path": "a.txt", **keys})

@@ -1,25 +1,46 @@
 """The only room that touches tensors: corpus to tokens to activations. What leaves it is numpy."""
 
-from imitable.activations.anatomy import mlp_sites
-from imitable.activations.capture import Moments, Scan, columns, moments
-from imitable.activations.corpus import Text, read_corpus
-from imitable.activations.models import Loaded, load_model
+from imitable.activations.anatomy import Anatomy, mlp_sites, study
+from imitable.activations.corpus import Fingerprint, Text, held_out_corpus, read_corpus, stream_corpus
+from imitable.activations.cutting import cut, window_again
+from imitable.activations.finding import find_sites
+from imitable.activations.models import Loaded, file_hashes, load_model, locate, scan_dtype
+from imitable.activations.moments import Moments, merged
+from imitable.activations.running import Work
+from imitable.activations.shards import Shard, joined, save_arrays
 from imitable.activations.sites import Site, Tap
 from imitable.activations.windows import FOCUS_AFTER, Window, windows
+from imitable.activations.workers import RayWorkers, Threads, Workers
 
 __all__ = [
     "FOCUS_AFTER",
+    "Anatomy",
+    "Fingerprint",
     "Loaded",
     "Moments",
-    "Scan",
+    "RayWorkers",
+    "Shard",
     "Site",
     "Tap",
     "Text",
+    "Threads",
     "Window",
-    "columns",
+    "Work",
+    "Workers",
+    "cut",
+    "file_hashes",
+    "find_sites",
+    "held_out_corpus",
+    "joined",
     "load_model",
+    "locate",
+    "merged",
     "mlp_sites",
-    "moments",
     "read_corpus",
+    "save_arrays",
+    "scan_dtype",
+    "stream_corpus",
+    "study",
+    "window_again",
     "windows",
 ]

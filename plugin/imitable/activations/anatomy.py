@@ -1,79 +1,121 @@
-"""Where a transformer's MLP neurons live, found by structure and not by a table of model names."""
+"""Where a transformer's neurons, heads and residual stream are, found by structure and not by a table of model names.
+
+What this rule cannot vouch for is refused block by block with the reason in words, so that a mixture of experts, which
+has no neurons to read, can still be asked for directions.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 from imitable.activations.models import Loaded
+from imitable.activations.modules import attention_above, has_plain_weight, holds_experts, linear_shape
 from imitable.activations.sites import Coordinates, Site, Tap
+from imitable.activations.watching import Pass, arrives, watch
 from imitable.errors import ModelError
 
 
-def mlp_sites(loaded: Loaded) -> list[Site]:
-    """One site a block: the input of the MLP's output projection.
+@dataclass(frozen=True)
+class Block:
+    """One block of a transformer."""
 
-    A neuron's activation is a coordinate of that input: after the non-linearity in plain MLPs, `act(gate) · up` in
-    gated ones. Blocks are the largest outermost list of modules of one class that hold linear layers; within a block
-    the projection is the last linear module that ran, with the hidden size as its output, outside attention.
+    layer: int
+    """0-based."""
+    path: str
+    """Path of its module. What this returns (the first part, where it is a tuple) is the residual stream after it."""
+    residual_refused: str = ""
+    """Why what it returns is not known to be the residual stream; empty when it is."""
+    mlp: Tap | None = None
+    """The input of the MLP's output projection, whose coordinates are the neurons."""
+    mlp_width: int = 0
+    """Number of neurons."""
+    mlp_refused: str = ""
+    """Why there is no `mlp`, ending with the next action."""
+    attention: Tap | None = None
+    """The input of attention's output projection: the heads' mixed values, one head after the other."""
+    attention_projection: str = ""
+    """Path of that projection."""
+    heads: int = 0
+    """Number of heads."""
+    head_dim: int = 0
+    """Width of one head; heads times this is the projection's input, which need not be as wide as the model."""
+    attention_refused: str = ""
+    """Why there is no `attention`, ending with the next action."""
 
-    Raises ModelError, with the reason, for models that this rule cannot vouch for: a mixture of experts, no blocks,
-    blocks that share one MLP, or a model that does not run on tokens alone.
+
+@dataclass(frozen=True)
+class Anatomy:
+    """The blocks of one model and what can be read in each."""
+
+    model_id: str
+    hidden: int
+    """Width of the residual stream."""
+    blocks: tuple[Block, ...]
+
+    def block(self, layer: int) -> Block:
+        """The block at a layer. Raises ModelError for a layer that the model does not have."""
+        if not 0 <= layer < len(self.blocks):
+            raise ModelError(
+                f"{self.model_id} has no layer {layer}: it has {len(self.blocks)} blocks. "
+                f"Choose a layer from 0 to {len(self.blocks) - 1}."
+            )
+        return self.blocks[layer]
+
+
+def study(loaded: Loaded) -> Anatomy:
+    """Run the model on three tokens and find what can be read in every block.
+
+    Blocks are the largest outermost list of modules of one class that hold linear layers which ran. Neurons: the input
+    of the one linear module outside attention that leads back to the hidden size. Heads: the input of the one linear
+    module that runs inside attention after values have been mixed over tokens, where that mixing was seen to give
+    `heads` vectors of `head_dim`.
+
+    Raises ModelError for a model without blocks, or one that does not run on tokens alone.
     """
-    import torch
-
-    model = loaded.model
-    prefix, blocks = _blocks(model, loaded.model_id)
-    hidden = int(model.config.hidden_size)
-    order: list[str] = []
-    names = {module: name for name, module in model.named_modules()}
-    handles = [
-        module.register_forward_pre_hook(lambda module, _args: order.append(names[module]))
-        for module in model.modules()
-        if _linear_shape(module) is not None
-    ]
-    try:
-        with torch.inference_mode():
-            model(input_ids=torch.tensor([[1, 1, 1]]))
-    except (ValueError, TypeError, RuntimeError, IndexError) as error:
-        raise ModelError(
-            f"{loaded.model_id} does not run on a text's tokens alone ({str(error).strip().split(chr(10))[0]}). "
-            "Choose an encoder or a decoder of text."
-        ) from error
-    finally:
-        for handle in handles:
-            handle.remove()
-    sites = []
+    model, config = loaded.model, loaded.model.config
+    lists = _lists(model, encoder_only=bool(getattr(config, "is_encoder_decoder", False)))
+    seen = watch(loaded, [block for _, each in lists for block in each])
+    ran = {call.module for call in seen.calls}
+    lists = [pair for pair in lists if any(part in ran for block in pair[1] for part in block.modules())]
+    text = config.get_text_config()
+    if not lists or not isinstance(getattr(text, "hidden_size", None), int):
+        raise ModelError(f"{loaded.model_id} has no list of transformer blocks. Choose a transformer.")
+    prefix, blocks = max(lists, key=lambda pair: len(pair[1]))
+    found = []
     for layer, block in enumerate(blocks):
-        path = f"{prefix}.{layer}"
-        if any(parameter.dim() == 3 for parameter in block.parameters()):
-            raise ModelError(
-                f"{loaded.model_id}, {path}: a mixture of experts has no single hidden layer to read neurons from. "
-                "Choose a dense model."
-            )
-        found = [
-            name
-            for name in order
-            if name.startswith(f"{path}.")
-            and _linear_shape(model.get_submodule(name))[1] == hidden  # type: ignore[index]  # hooked: it is linear
-            and not _under_attention(model, name)
-        ]
-        if not found:
-            raise ModelError(
-                f"{loaded.model_id}, {path}: no MLP output projection to read neurons from (only attention's). "
-                "Choose a transformer with an MLP in every block."
-            )
-        if order.count(found[-1]) > 1:
-            raise ModelError(
-                f"{loaded.model_id}, {path}: its MLP runs {order.count(found[-1])} times on one text, so that a neuron "
-                "has no single activation. Choose a model whose layers have MLPs of their own."
-            )
-        width = _linear_shape(model.get_submodule(found[-1]))[0]  # type: ignore[index]
-        sites.append(Site(f"mlp.{layer}", layer, Tap(found[-1], "input"), width, width, Coordinates()))
-    return sites
+        after = blocks[layer + 1] if layer + 1 < len(blocks) else None
+        blank = Block(layer, f"{prefix}.{layer}", _not_residual(block, after, text.hidden_size, seen))
+        if getattr(config, "quantization_config", None) is not None:
+            why = "the model is quantised, so that its activations are not the model's own. Choose unquantised weights."
+            found.append(replace(blank, mlp_refused=why, attention_refused=why))
+        else:
+            found.append(_attention(_mlp(blank, block, text.hidden_size, seen), block, text, seen))
+    return Anatomy(loaded.model_id, int(text.hidden_size), tuple(found))
 
 
-def _blocks(model: Any, model_id: str) -> tuple[str, Any]:
-    """Path and modules of the transformer's blocks."""
+def neuron_site(anatomy: Anatomy, layer: int) -> Site:
+    """The MLP neurons of one block: after the non-linearity in plain MLPs, `act(gate) · up` in gated ones.
+
+    Raises ModelError, with the reason, for a block whose neurons cannot be vouched for.
+    """
+    block = anatomy.block(layer)
+    if block.mlp is None:
+        raise ModelError(f"{anatomy.model_id}, {block.path}: {block.mlp_refused}")
+    return Site(f"mlp.{layer}", layer, block.mlp, block.mlp_width, block.mlp_width, Coordinates())
+
+
+def mlp_sites(loaded: Loaded) -> list[Site]:
+    """The neurons of every block. Raises ModelError, with the reason, if those of any block are refused."""
+    anatomy = study(loaded)
+    return [neuron_site(anatomy, block.layer) for block in anatomy.blocks]
+
+
+def _lists(model: Any, *, encoder_only: bool) -> list[tuple[str, Any]]:
+    """Path and modules of what may be the transformer's blocks: outermost lists of one class that hold linear layers.
+
+    `encoder_only`: the decoder of an encoder-decoder is given another text than the reader sees.
+    """
     from torch.nn import ModuleList
 
     found: list[tuple[str, Any]] = []
@@ -82,25 +124,113 @@ def _blocks(model: Any, model_id: str) -> tuple[str, Any]:
         if not isinstance(module, ModuleList) or len(module) == 0 or nested:
             continue
         one_class = len({type(block) for block in module}) == 1
-        if one_class and any(_linear_shape(part) is not None for part in module[0].modules()):
+        text_of_its_own = encoder_only and "decoder" in name.split(".")
+        if one_class and not text_of_its_own and any(linear_shape(part) is not None for part in module[0].modules()):
             found.append((name, module))
-    if not found:
-        raise ModelError(f"{model_id} has no list of transformer blocks. Choose a transformer.")
-    return max(found, key=lambda pair: len(pair[1]))
+    return found
 
 
-def _linear_shape(module: Any) -> tuple[int, int] | None:
-    """(inputs, outputs) of a linear-like module: nn.Linear, its subclasses, transformers' Conv1D; else None."""
-    if hasattr(module, "in_features") and hasattr(module, "out_features"):
-        return int(module.in_features), int(module.out_features)
-    if type(module).__name__ == "Conv1D" and hasattr(module, "nf"):
-        return int(module.weight.shape[0]), int(module.nf)
-    return None
+def _not_residual(block: Any, after: Any, hidden: int, seen: Pass) -> str:
+    import torch
+
+    left = seen.left.get(block, [])
+    if not left:
+        return "it does not return a tensor, alone or in a tuple. Choose another model."
+    if len(left) != 1:
+        return f"it runs {len(left)} times on one text. Choose a model whose layers are its own."
+    if left[0].shape[-1] != hidden:
+        return f"it returns {left[0].shape[-1]} numbers a token where the model is {hidden} wide. Choose another model."
+    if after is not None and not any(torch.equal(left[0], each) for each in seen.came.get(after, [])):
+        return "the next block is not given what this one returns. Choose a model whose blocks follow one another."
+    return ""
 
 
-def _under_attention(model: Any, name: str) -> bool:
-    parts = name.split(".")
-    ancestors = [model.get_submodule(".".join(parts[:depth])) for depth in range(1, len(parts))]
-    return any(
-        "attention" in type(part).__name__.lower() or "attn" in type(part).__name__.lower() for part in ancestors
-    )
+def _mlp(found: Block, block: Any, hidden: int, seen: Pass) -> Block:
+    """Add the neurons, or the reason why there are none."""
+    own = {name: part for name, part in block.named_modules() if attention_above(block, name) is None}
+    back = {name: part for name, part in own.items() if (linear_shape(part) or (0, 0))[1] == hidden}
+    ran = [name for call in seen.calls for name, part in back.items() if part is call.module]
+    narrowing = [name for name, part in back.items() if (linear_shape(part) or (0, 0))[0] != hidden]
+    experts = next((name for name, part in own.items() if holds_experts(part, hidden)), "")
+    if experts:
+        reason = (
+            f"a mixture of experts ({experts}) has no single hidden layer to read neurons from. Choose a dense model."
+        )
+    elif not ran:
+        reason = (
+            "no MLP output projection to read neurons from (only attention's). "
+            "Choose a transformer with an MLP in every block."
+        )
+    elif seen.runs(back[ran[-1]]) > 1:
+        reason = (
+            f"its MLP runs {seen.runs(back[ran[-1]])} times on one text, so that a neuron has no single activation. "
+            "Choose a model whose layers have MLPs of their own."
+        )
+    elif len({*narrowing, ran[-1]}) > 1:
+        several = ", ".join(dict.fromkeys([*narrowing, *ran]))
+        reason = (
+            f"several modules may be its MLP's output projection ({several}). "
+            "Choose a transformer with one MLP in every block."
+        )
+    elif not _has_up(own, back[ran[-1]], hidden, seen):
+        reason = f"{ran[-1]} is not the second layer of an MLP. Choose a transformer with an MLP in every block."
+    elif not has_plain_weight(back[ran[-1]]):
+        reason = f"{ran[-1]} is quantised or has no plain weight matrix. Choose unquantised weights."
+    else:
+        width = (linear_shape(back[ran[-1]]) or (0, 0))[0]
+        return replace(found, mlp=Tap(f"{found.path}.{ran[-1]}", "input"), mlp_width=width)
+    return replace(found, mlp_refused=reason)
+
+
+def _has_up(own: dict[str, Any], down: Any, hidden: int, seen: Pass) -> bool:
+    """Whether the layer before an MLP's output projection is one: an up projection, with or without a gate.
+
+    These run right before `down`, are given one input as wide as the model, and make one or two numbers a neuron.
+    """
+    calls = [call for call in seen.calls if any(part is call.module for part in own.values())]
+    width = (linear_shape(down) or (0, 0))[0]
+    at = next(place for place, call in enumerate(calls) if call.module is down)
+    first = at
+    while first > 0 and calls[first - 1].given is calls[at - 1].given:
+        first -= 1
+    up = [linear_shape(call.module) or (0, 0) for call in calls[first:at]]
+    # in an MLP as wide as the model, anything else that leads to this width may be the output projection too
+    alone = width != hidden or not any((linear_shape(call.module) or (0, 0))[1] == hidden for call in calls[:first])
+    return alone and {inputs for inputs, _ in up} == {hidden} and sum(made for _, made in up) in (width, 2 * width)
+
+
+def _attention(found: Block, block: Any, config: Any, seen: Pass) -> Block:
+    """Add the heads, or the reason why there are none."""
+    names = {part: name for name, part in block.named_modules() if attention_above(block, name) is not None}
+    calls = [call for call in seen.calls if call.module in names]
+    if not calls or calls[-1].product == calls[0].product:
+        why = "no attention output projection to read heads from. Choose a transformer with attention in every block."
+        return replace(found, attention_refused=why)
+    rooms = sorted({str(attention_above(block, names[call.module])) for call in calls})
+    # the last product in attention is of weights and values: what runs after it is given mixed values
+    *others, last = [call for call in calls if call.product == calls[-1].product]
+    inputs, outputs = linear_shape(last.module) or (0, 0)
+    heads = getattr(config, "num_attention_heads", None)
+    if seen.runs(last.module) > 1:
+        why = f"its attention runs {seen.runs(last.module)} times on one text. Choose a model whose layers are its own."
+    elif len(rooms) > 1 or others:
+        several = ", ".join(rooms if len(rooms) > 1 else [names[call.module] for call in (*others, last)])
+        why = f"several modules may be its attention's ({several}). Choose a model with one attention in every block."
+    elif outputs != config.hidden_size:
+        why = f"{names[last.module]} does not lead back to the model's width. Choose a model with plain attention."
+    elif not has_plain_weight(last.module):
+        why = f"{names[last.module]} is quantised or has no plain weight matrix. Choose unquantised weights."
+    elif not isinstance(heads, int) or heads < 1:
+        why = f"config.json does not state one number of heads (num_attention_heads: {heads}). Choose another model."
+    elif inputs % heads:
+        why = f"the {inputs} inputs of {names[last.module]} cannot be {heads} heads. Choose another model."
+    elif not arrives(last, heads, inputs // heads):
+        why = (
+            f"the mixed values of {heads} heads of {inputs // heads} were not seen to reach {names[last.module]} as "
+            "they are. Choose a model with plain softmax attention, without a gate or a norm behind it."
+        )
+    else:
+        path = f"{found.path}.{names[last.module]}"
+        tap, head_dim = Tap(path, "input"), inputs // heads
+        return replace(found, attention=tap, attention_projection=path, heads=heads, head_dim=head_dim)
+    return replace(found, attention_refused=why)

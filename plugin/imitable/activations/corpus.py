@@ -1,192 +1,77 @@
-"""Texts from files: plain text, JSON lines, CSV, Parquet, folders and globs of them, or what ships with imitable."""
+"""Texts from what ships with imitable, files, folders, globs, addresses and data sets, one after the other.
+
+The memory that reading takes does not grow with the corpus: files are read piece by piece, and no text is kept.
+"""
 
 from __future__ import annotations
 
-import csv
-import glob
-import io
-import json
-from collections.abc import Iterator
-from dataclasses import dataclass
-from importlib.resources import files
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
+from imitable.activations.corpus_files import builtin_sources, is_address, local_sources, remote_sources
+from imitable.activations.corpus_formats import read_source
+from imitable.activations.corpus_hub import could_be_on_the_hub, hub_texts
+from imitable.activations.corpus_source import KINDS, unsigned
+from imitable.activations.corpus_text import Fingerprint, Text
 from imitable.campaign import Corpus
 from imitable.errors import CorpusError
 
-_SUFFIXES = (".txt", ".jsonl", ".csv", ".parquet")
+__all__ = ["Fingerprint", "Text", "held_out_corpus", "read_corpus", "stream_corpus"]
 
 
-@dataclass(frozen=True)
-class Text:
-    """One text of the corpus, as it stands in its file."""
+def stream_corpus(corpus: Corpus, *, base: Path) -> Iterator[Text]:
+    """All texts of a corpus, in a fixed order, as they are asked for. Relative paths start at `base`, the campaign's
+    folder.
 
-    text: str
-    source: str
-    """Name of the file."""
-    line: int
-    """1-based line (row, in Parquet) on which it starts."""
+    Raises CorpusError for a corpus that is not there at once; for one that is empty, binary or not UTF-8, naming the
+    file and the line, when that place is reached.
+    """
+    return _at_least_one(islice(_texts(corpus, base), corpus.max_texts), corpus.path)
 
 
 def read_corpus(corpus: Corpus, *, base: Path) -> list[Text]:
-    """All texts of a corpus, in a fixed order. Relative paths start at `base`, the campaign's folder.
-
-    Raises CorpusError naming the file and the line for a corpus that is missing, empty, binary or not UTF-8.
-    """
-    texts = [text for path in _paths(corpus.path, base) for text in _read(path, corpus.column)]
-    if not texts:
-        raise CorpusError(f"{corpus.path} holds no text at all. Name a corpus with text in [corpus] path.")
-    return texts
+    """All texts of a small corpus at once."""
+    return list(stream_corpus(corpus, base=base))
 
 
-def _paths(path: str, base: Path) -> list[Path]:
+def held_out_corpus(corpus: Corpus) -> Corpus | None:
+    """The second corpus, from which all held-out items come, as one of its own; None where there is only one."""
+    if corpus.held_out_path is None:
+        return None
+    second: dict[str, object] = {
+        "path": corpus.held_out_path,
+        "column": corpus.held_out_column or corpus.column,
+        "split": corpus.held_out_split or corpus.split,
+        "subset": corpus.subset if corpus.held_out_path == corpus.path else None,
+        "held_out_path": None,
+        "held_out_column": None,
+        "held_out_split": None,
+    }
+    return corpus.model_copy(update=second)
+
+
+def _texts(corpus: Corpus, base: Path) -> Iterator[Text]:
+    path = corpus.path
     if path.startswith("builtin:"):
-        name = path.removeprefix("builtin:")
-        found = Path(str(files("imitable.builtin"))) / f"{name}.txt"
-        if not found.is_file():
-            raise CorpusError(f"There is no built-in corpus '{name}'. The built-in one is builtin:tinystories.")
-        return [found]
-    where = base / Path(path).expanduser()
-    if where.is_dir():
-        found_all = sorted(file for file in where.rglob("*") if file.suffix in _SUFFIXES)
-    elif where.exists():
-        found_all = [where]
+        sources, where = builtin_sources(path.removeprefix("builtin:")), path
+    elif is_address(path):
+        sources, where = remote_sources(corpus), unsigned(path)
     else:
-        pattern = str(Path(path).expanduser())
-        found_all = sorted(base / match for match in glob.glob(pattern, root_dir=base, recursive=True))
-    if not found_all:
+        sources, where = local_sources(corpus, base), str(base / Path(path).expanduser())
+        if not sources and not Path(where).exists() and could_be_on_the_hub(path):
+            return hub_texts(corpus, missing=f"There is no file or folder {where}")
+    if not sources:
         raise CorpusError(
-            f"No corpus at {where}: no file, no folder with {', '.join(_SUFFIXES)} files, no match. "
-            "Correct [corpus] path."
+            f"No corpus at {where}: no file, no folder with {', '.join(KINDS)} files, no match. Correct [corpus] path."
         )
-    unknown = [file for file in found_all if file.suffix not in _SUFFIXES]
-    if unknown:
-        raise CorpusError(f"{unknown[0]} is not one of {', '.join(_SUFFIXES)}. Convert it, or name another file.")
-    return found_all
+    return (text for source in sources for text in read_source(source, corpus.column))
 
 
-def _read(path: Path, column: str) -> Iterator[Text]:
-    if path.suffix == ".parquet":
-        yield from _read_parquet(path, column)
-        return
-    content = _decode(path)
-    if path.suffix == ".txt":
-        yield from _split_plain(content, path.name)
-    elif path.suffix == ".jsonl":
-        for number, line in enumerate(content.split("\n"), 1):
-            if line.strip():
-                yield _checked(_json_field(line, column, f"{path}, line {number}"), path, number)
-    else:
-        yield from _read_csv(content, column, path)
-
-
-def _decode(path: Path) -> str:
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise CorpusError(f"{path} cannot be read ({error}). Check its path and permissions.") from error
-    nul = raw.find(b"\0")
-    if nul >= 0:
-        line = raw.count(b"\n", 0, nul) + 1
-        raise CorpusError(f"{path}, line {line}: binary data (a NUL byte), not text. Name a text file.")
-    try:
-        content = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise CorpusError(
-            f"{path}, line {line}: not UTF-8 (byte 0x{raw[error.start]:02x}). Convert it, for instance with: "
-            f"iconv -f WINDOWS-1252 -t UTF-8"
-        ) from error
-    if not content.strip():
-        raise CorpusError(f"{path}, line 1: the file is empty. Name a corpus with text in [corpus] path.")
-    return content.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _split_plain(content: str, source: str) -> Iterator[Text]:
-    """Paragraphs between blank lines if there is a blank line, else one text a line."""
-    lines = content.split("\n")
-    body = content.strip().split("\n")
-    by_paragraph = any(not line.strip() for line in body)
-    held: list[str] = []
-    start = 1
-    for number, line in enumerate([*lines, ""], 1):
-        if line.strip():
-            if not held:
-                start = number
-            held.append(line.strip())
-        if held and (not by_paragraph or not line.strip()):
-            yield Text("\n".join(held), source, start)
-            held = []
-
-
-def _json_field(line: str, column: str, where: str) -> object:
-    try:
-        return json.loads(line)[column]
-    except (ValueError, TypeError) as error:
-        raise CorpusError(f"{where}: not a JSON object ({error}). Write one object a line.") from error
-    except KeyError as error:
-        raise CorpusError(f"{where}: no field '{column}'. Name the one that holds text in [corpus] column.") from error
-
-
-def _read_csv(content: str, column: str, path: Path) -> Iterator[Text]:
-    rows = csv.reader(io.StringIO(content, newline=""), strict=True)
-    limit = csv.field_size_limit(max(len(content), csv.field_size_limit()))  # a text may be long
-    start = 1
-    try:
-        header = next(rows)
-        if column not in header:
-            raise CorpusError(
-                f"{path}, line 1: no column '{column}' among {', '.join(header)}. "
-                "Name the column that holds text in [corpus] column."
-            )
-        at = header.index(column)
-        start = rows.line_num + 1
-        for row in rows:
-            if row:
-                yield _checked(row[at] if at < len(row) else None, path, start)
-            start = rows.line_num + 1
-    except csv.Error as error:
-        raise CorpusError(f"{path}, line {start}: {error}. Mend the row that begins there.") from error
-    finally:
-        csv.field_size_limit(limit)
-
-
-def _read_parquet(path: Path, column: str) -> Iterator[Text]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.ParquetFile(path)
-        if column not in table.schema_arrow.names:
-            raise CorpusError(
-                f"{path}: no column '{column}' among {', '.join(table.schema_arrow.names)}. "
-                "Name the column that holds text in [corpus] column."
-            )
-        number = 0
-        for batch in table.iter_batches(columns=[column]):
-            for value in batch.column(0).to_pylist():
-                number += 1
-                yield _checked(value, path, number)
-    except (OSError, pa.ArrowException) as error:
-        raise CorpusError(f"{path} is not a readable Parquet file ({error}). Write it again.") from error
-
-
-def _checked(value: object, path: Path, line: int) -> Text:
-    if not isinstance(value, str):
-        found = "missing" if value is None else f"{type(value).__name__}, not a string"
-        raise CorpusError(
-            f"{path}, line {line}: the text is {found}. Mend that row, or name another column in [corpus] column."
-        )
-    if "\0" in value or not _encodable(value):
-        raise CorpusError(
-            f"{path}, line {line}: the text holds a NUL or half a surrogate pair, which is no character. Mend that row."
-        )
-    return Text(value.strip(), path.name, line)
-
-
-def _encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def _at_least_one(texts: Iterable[Text], path: str) -> Iterator[Text]:
+    empty = True
+    for text in texts:
+        empty = False
+        yield text
+    if empty:
+        raise CorpusError(f"{path} holds no text at all. Name a corpus with text in [corpus] path.")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import logging
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from imitable.campaign import Model
 from imitable.errors import MissingExtra, ModelError
@@ -20,6 +21,11 @@ _FOREIGN = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeErr
 
 _NOT_THE_MODEL = ("transformers_version", "_name_or_path", "dtype", "architectures")
 """Keys of a configuration that say where it came from, and nothing about the activations."""
+
+ScanDtype = Literal["auto", "float32", "bfloat16"]
+
+_WORTH_BFLOAT16 = 10_000_000
+"""Parameters from which on bfloat16 is worth its rounding: a tiny model's time is not spent multiplying."""
 
 _NO_LIMIT = 10**9
 """A tokenizer that knows no longest input says so with a huge number."""
@@ -39,7 +45,21 @@ class Loaded:
     longest: int | None
     """Most tokens that the model has positions for; None when it does not say."""
     versions: dict[str, str]
-    """Versions of the libraries, dtype and attention implementation that the truths depend on."""
+    """Versions of the libraries, dtype, device and attention implementation that the truths depend on."""
+    files: dict[str, str]
+    """SHA-256 of the files it was loaded from, by name; empty for a hub model, which its revision names."""
+    device: str = "cpu"
+    _copies: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def in_dtype(self, dtype: str) -> Any:
+        """The model in `float32` or `bfloat16`. The copy is made once; truths always come from the float32 one."""
+        import torch
+
+        if dtype == "float32":
+            return self.model
+        if dtype not in self._copies:
+            self._copies[dtype] = copy.deepcopy(self.model).to(getattr(torch, dtype))
+        return self._copies[dtype]
 
 
 def load_model(spec: Model, *, base: Path) -> Loaded:
@@ -54,11 +74,15 @@ def load_model(spec: Model, *, base: Path) -> Loaded:
         from safetensors import SafetensorError
     except ImportError as error:
         raise MissingExtra("models", wanted_for="Building a campaign") from error
-    where = _locate(spec, base)
+    where = locate(spec, base=base)
     with _quiet(transformers):
         try:
             tokenizer = transformers.AutoTokenizer.from_pretrained(where, revision=spec.revision, use_fast=True)
-            model, found = transformers.AutoModel.from_pretrained(
+            config = transformers.AutoConfig.from_pretrained(where, revision=spec.revision, trust_remote_code=False)
+            # an encoder-decoder is read in its encoder, where transformers has that as a model of its own
+            alone = config.is_encoder_decoder and type(config) in transformers.MODEL_FOR_TEXT_ENCODING_MAPPING
+            auto = transformers.AutoModelForTextEncoding if alone else transformers.AutoModel
+            model, found = auto.from_pretrained(
                 where,
                 revision=spec.revision,
                 dtype=torch.float32,
@@ -87,28 +111,63 @@ def load_model(spec: Model, *, base: Path) -> Loaded:
             "would be random numbers. Give [model] path a folder where configuration and weights belong together."
         )
     model.eval()
+    model.config.use_cache = False  # every text is run once
     largest = model.get_input_embeddings().weight.shape[0]
     if len(tokenizer) > largest:
         raise ModelError(
             f"The tokenizer in {where} has {len(tokenizer)} tokens and the model only {largest}: they do not belong "
             "together. Put the model's own tokenizer into its folder."
         )
+    sha256 = _hash(model, tokenizer, without=missing)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     return Loaded(
         model_id=spec.model_id,
-        model=model,
+        model=model.to(device),
         tokenizer=tokenizer,
-        sha256=_hash(model, tokenizer, without=missing),
+        sha256=sha256,
         longest=_longest(model, tokenizer),
         versions={
             "torch": torch.__version__,
             "transformers": transformers.__version__,
             "dtype": "float32",
+            "device": torch.cuda.get_device_name() if device == "cuda" else device,
             "attention": str(getattr(model.config, "_attn_implementation", "unknown")),
         },
+        files=file_hashes(Path(where)),
+        device=device,
     )
 
 
-def _locate(spec: Model, base: Path) -> str:
+def file_hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of everything in a model's folder that its activations depend on; empty for a hub name."""
+    found = {}
+    for path in sorted(folder.glob("*")) if folder.is_dir() else ():
+        known = path.suffix in (".json", ".safetensors", ".model") or path.name in ("vocab.txt", "merges.txt")
+        if known and path.name != "generation_config.json" and path.is_file():
+            with path.open("rb") as file:
+                found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
+
+
+def scan_dtype(loaded: Loaded, asked: ScanDtype = "auto") -> Literal["float32", "bfloat16"]:
+    """The dtype to scan a corpus in. Truths are always computed in float32.
+
+    `auto` is bfloat16 where the machine multiplies it faster and the model is large enough to gain: on the models
+    measured, a neuron's scanned and true activations correlate above 0.998.
+    """
+    import torch
+
+    if asked != "auto":
+        return asked
+    if loaded.device == "cuda":
+        fast = torch.cuda.is_bf16_supported()
+    else:
+        fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bfloat16" if fast and loaded.model.num_parameters() >= _WORTH_BFLOAT16 else "float32"
+
+
+def locate(spec: Model, *, base: Path) -> str:
+    """Where a model is loaded from: a local folder, or a hub name. Raises ModelError as `load_model` does."""
     if spec.path.startswith("builtin:"):
         name = spec.path.removeprefix("builtin:")
         folder = Path(str(files("imitable.builtin"))) / name

@@ -7,12 +7,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from imitable.activations import read_corpus
 from imitable.campaign import Folder, open_folder
-from imitable.commands.gathering import LeftOut, generator_for, prepare, targets_of
+from imitable.commands.asked import asked
+from imitable.commands.drawing import LeftOut, draw_targets
+from imitable.commands.gathering import prepare
 from imitable.commands.progress import Progress, silent
+from imitable.commands.work import working
 from imitable.errors import BuildError
-from imitable.rounds import MadeTarget, assign_splits
+from imitable.rounds import MadeTarget
 from imitable.selection import find_method
 from imitable.store import build_hash_of, holds_items, load_build, open_store, read_build, read_report, write_build
 
@@ -30,8 +32,11 @@ class Built:
     """False when the build was there already and nothing had to be done."""
 
 
-def build(directory: Path, *, progress: Progress = silent) -> Built:
+def build(directory: Path, *, ray: str | None = None, progress: Progress = silent) -> Built:
     """Build a campaign. Repeating it is safe: a finished build is only loaded into the store, if it must be.
+
+    An interrupted one goes on with the shards that it had done. `ray` runs the model on a Ray cluster: its address, or
+    `local` for the processors of this machine; the result is the same, byte for byte.
 
     Raises ImitableError subclasses for anything the runner can mend; nothing half-written is left behind.
     """
@@ -48,13 +53,14 @@ def build(directory: Path, *, progress: Progress = silent) -> Built:
                 "settings back, or make a new campaign with: imitable new"
             )
         if fresh or report is None:
-            made, report = _make(folder, wanted, progress)
-            if played and not holds_items(store, made):
-                raise BuildError(
-                    f"{directory} has been played, {folder.build} is gone, and the corpus or the model is no longer "
-                    f"what it was built from. Put {folder.build} back."
-                )
-            write_build(folder.build, made, report)
+            with working(folder.path / ".build-work"):
+                made, report = _make(folder, wanted, ray, progress)
+                if played and not holds_items(store, made):
+                    raise BuildError(
+                        f"{directory} has been played, {folder.build} is gone, and the corpus or the model is no "
+                        f"longer what it was built from. Put {folder.build} back."
+                    )
+                write_build(folder.build, made, report)
         if (fresh and not played) or store.build_hash() != wanted:
             load_build(store, name=folder.config.campaign.name, build_hash=wanted, records=read_build(folder.build))
     finally:
@@ -69,42 +75,37 @@ def build(directory: Path, *, progress: Progress = silent) -> Built:
     )
 
 
-def _make(folder: Folder, build_hash: str, progress: Progress) -> tuple[list[MadeTarget], dict[str, Any]]:
+def _make(
+    folder: Folder, build_hash: str, ray: str | None, progress: Progress
+) -> tuple[list[MadeTarget], dict[str, Any]]:
     config = folder.config
     for table in config.targets:
         if table.select:
             find_method(table.select.method)  # before the model is run, not after
-    texts = read_corpus(config.corpus, base=folder.path)
-    pool = config.episode.pool
-    documents = -(-len(texts) // config.corpus.block)
-    splits = assign_splits(
-        documents, practice=pool.practice, held_out=pool.held_out, rng=generator_for(folder, "splits")
-    )
     made: list[MadeTarget] = []
     left_out: list[LeftOut] = []
     notes: list[str] = []
-    described = []
+    described: list[dict[str, object]] = []
+    documents: dict[str, int] = {}
     for model in config.all_models:
-        prepared, dropped = prepare(folder, model, texts, splits, progress)
-        if dropped:
-            notes.append(
-                f"{prepared.loaded.model_id}: {dropped} of {dropped + len(prepared.ground.windows)} texts share a run "
-                "of 12 tokens with another split and were dropped"
-            )
-        described.append(
-            {
-                "model_id": prepared.loaded.model_id,
-                "sha256": prepared.loaded.sha256,
-                "texts": len(prepared.ground.windows),
-                **prepared.loaded.versions,
-            }
+        prepared = prepare(
+            folder, model, work=folder.path / ".build-work" / build_hash[:16], ray=ray, progress=progress
         )
+        name = prepared.loaded.model_id
+        if prepared.dropped:
+            notes.append(
+                f"{name}: {prepared.dropped} of {prepared.dropped + prepared.windows} texts were dropped: they share a "
+                "run of 12 tokens with another split, or stood there before"
+            )
+        described.append(prepared.about)
+        documents = {split: prepared.splits.count(split) for split in sorted(set(prepared.splits))}
         for number, table in enumerate(config.targets):
-            asked, found, without = targets_of(folder, prepared, table, number, progress)
+            wanted, found, without = draw_targets(asked(folder, prepared, table, number, progress))
             made = _joined(made, found)
             left_out += without
-            if len(found) < asked:
-                notes.append(f"{prepared.loaded.model_id}, [[targets]] #{number + 1}: {len(found)} of {asked} targets")
+            if len(found) < wanted:
+                notes.append(f"{name}, [[targets]] #{number + 1}: {len(found)} of {wanted} targets")
+        prepared.workers.close()
     if not made:
         reasons = "; ".join(f"{one.target_id} {one.reason}" for one in left_out[:5])
         raise BuildError(
@@ -116,7 +117,7 @@ def _make(folder: Folder, build_hash: str, progress: Progress) -> tuple[list[Mad
         "campaign": config.campaign.name,
         "seed": config.campaign.seed,
         "models": described,
-        "documents": {split: splits.count(split) for split in sorted(set(splits))},
+        "documents": documents,
         "targets": len(made),
         "items": sum(len(one.items) for one in made),
         "left_out": [asdict(one) for one in left_out],

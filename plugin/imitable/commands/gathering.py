@@ -1,41 +1,36 @@
-"""From a model, texts and one [[targets]] table to targets: what is read, which units are tried, who is left out."""
+"""From a model and a corpus on disk to shards of windows that are ready to be read."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from imitable.activations import (
     FOCUS_AFTER,
+    Anatomy,
+    Fingerprint,
     Loaded,
-    Scan,
-    Site,
+    RayWorkers,
     Text,
-    columns,
+    Threads,
+    Workers,
+    cut,
+    held_out_corpus,
     load_model,
-    mlp_sites,
-    moments,
-    windows,
+    scan_dtype,
+    stream_corpus,
+    study,
 )
-from imitable.campaign import Folder, Model, Targets
+from imitable.campaign import Corpus, Folder, Model
 from imitable.commands.progress import Progress
+from imitable.commands.work import ShardFiles
 from imitable.errors import CampaignError, CorpusError
-from imitable.rounds import Ground, MadeTarget, Split, TooFlat, Wish, make_target, without_shared_runs
-from imitable.selection import Candidate, ranked
-from imitable.targets import TargetId
-
-_READ_AT_ONCE = 2**26
-"""Activations (tokens x units) held at one time while candidates are tried: 256 MB."""
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A unit that could not become a target."""
-
-    target_id: str
-    reason: str
+from imitable.rounds import Split, assign_splits, windows_to_keep
 
 
 @dataclass(frozen=True)
@@ -43,14 +38,26 @@ class Prepared:
     """One model with its windows, ready for units to be read."""
 
     loaded: Loaded
-    sites: Sequence[Site]
-    ground: Ground
+    anatomy: Anatomy
+    workers: Workers
+    shards: ShardFiles
+    splits: list[Split]
+    """By document."""
+    tokens: int
+    """Tokens in all windows that are kept."""
+    windows: int
+    dropped: int
+    """Windows that stand on two sides or stood there before."""
+    dtype: Literal["float32", "bfloat16"]
+    """What the corpus is scanned in."""
+    work: Path
+    """Folder for results that a resumed build takes up again."""
+    about: dict[str, object]
+    """What the build's report says of model and corpus."""
 
 
-def prepare(
-    folder: Folder, model: Model, texts: Sequence[Text], splits: Sequence[Split], progress: Progress
-) -> tuple[Prepared, int]:
-    """Load a model and cut the texts for it. Returns it ready to be read, and how many windows shared a run.
+def prepare(folder: Folder, model: Model, *, work: Path, ray: str | None, progress: Progress) -> Prepared:
+    """Load a model and cut the corpus for it. `ray`: a cluster's address, `local`, or None for this process alone.
 
     Raises ModelError and CorpusError for what cannot be loaded or is too short.
     """
@@ -63,124 +70,157 @@ def prepare(
             f"[corpus] max_tokens is {corpus.max_tokens}, and {loaded.model_id} takes at most {loaded.longest}. "
             "Make it smaller."
         )
-    cut = windows(
-        loaded,
-        [text.text for text in texts],
-        block=corpus.block,
-        shortest=corpus.shortest,
-        longest=corpus.max_tokens,
-    )
-    if not cut:
+    anatomy = study(loaded)
+    work = work / loaded.sha256[:16]
+    work.mkdir(mode=0o700, exist_ok=True, parents=True)
+    counted = _cut(folder, loaded, work, progress)
+    splits = _splits(folder, counted)
+    paths = sorted(work.glob("shard-*.npz"))
+    if not paths:
         raise CorpusError(
             f"No text of {corpus.path} has {max(corpus.shortest, FOCUS_AFTER + 1)} tokens for {loaded.model_id}. Use "
             "longer texts, or a smaller min_tokens in [corpus]."
         )
-    kept, dropped = without_shared_runs(cut, splits, special=frozenset(loaded.tokenizer.all_special_ids))
-    ground = Ground(kept, splits)
-    for split, least in _least(folder).items():
-        if ground.documents(split) < least:
-            raise CorpusError(
-                f"{corpus.path} is too short: it has {ground.documents(split)} of the {least} documents that {split} "
-                "pools need at least (one item a document). Use a larger corpus, a smaller block in [corpus] document, "
-                "or smaller pools in [episode]."
-            )
-    return Prepared(loaded, mlp_sites(loaded), ground), dropped
-
-
-def targets_of(
-    folder: Folder, prepared: Prepared, table: Targets, number: int, progress: Progress
-) -> tuple[int, list[MadeTarget], list[LeftOut]]:
-    """How many targets one [[targets]] table asks for, of one model, and those made.
-
-    Candidates are tried, best first, until there are enough; each further pass over the corpus reads twice as many.
-    """
-    sites = _sites(prepared, table)
-    scan = Scan(prepared.loaded, prepared.ground.windows, sites)
-    wanted, candidates = _candidates(folder, scan, table, number, progress)
-    wish = _wish(folder, prepared, table)
-    made: list[MadeTarget] = []
-    left_out: list[LeftOut] = []
-    size, most = wanted + wanted // 4, max(1, _READ_AT_ONCE // scan.tokens)
-    while candidates and len(made) < wanted:
-        batch, candidates = candidates[: min(size, most)], candidates[min(size, most) :]
-        size *= 2
-        units: dict[str, list[int]] = {}
-        for one in batch:
-            units.setdefault(one.site, []).append(one.unit)
-        read_sites = [site for site in sites if site.name in units]
-        with progress("Reading activations", scan.tokens) as advance:
-            read = columns(Scan(scan.loaded, scan.windows, read_sites), units, tick=advance)
-        for one in batch:
-            if len(made) == wanted:
-                break
-            column = units[one.site].index(one.unit)
-            identity = TargetId(prepared.loaded.model_id, one.site, one.unit)
-            try:
-                made.append(
-                    make_target(
-                        identity,
-                        ground=prepared.ground,
-                        raw=np.concatenate([values[:, column] for values in read[one.site]]),
-                        wish=wish,
-                        score=one.score,
-                        derive=folder.derive,
-                        rng=generator_for(folder, "pool", identity),
-                    )
-                )
-            except TooFlat as reason:
-                left_out.append(LeftOut(str(identity), str(reason)))
-    return wanted, made, left_out
-
-
-def _sites(prepared: Prepared, table: Targets) -> list[Site]:
-    known = {site.name: site for site in prepared.sites}
-    for name in table.sites:
-        if name not in known:
-            raise CampaignError(
-                f"{prepared.loaded.model_id} has no site '{name}'. It has {', '.join(known)}: name some of these in "
-                "[[targets]] sites."
-            )
-    return [known[name] for name in dict.fromkeys(table.sites)]
-
-
-def _candidates(
-    folder: Folder, scan: Scan, table: Targets, number: int, progress: Progress
-) -> tuple[int, list[Candidate]]:
-    """How many targets are wanted, and the units to try, best first."""
-    if table.select is None:
-        for site in scan.sites:
-            for unit in table.units or ():
-                if unit >= site.width:
-                    raise CampaignError(
-                        f"{scan.loaded.model_id}, {site.name} has units 0 to {site.width - 1}, and not {unit}. "
-                        "Correct [[targets]] units."
-                    )
-        chosen = [Candidate(site.name, unit) for site in scan.sites for unit in dict.fromkeys(table.units or ())]
-        return len(chosen), chosen
-    with progress("Scanning activations", scan.tokens) as advance:
-        seen = moments(scan, tick=advance)
-    rng = generator_for(folder, "selection", scan.loaded.model_id, number)
-    return table.select.count, ranked(table.select.method, seen, rng)
-
-
-def _wish(folder: Folder, prepared: Prepared, table: Targets) -> Wish:
-    least = _least(folder)
-    return Wish(
-        polarity=table.polarity,
-        pool=folder.config.episode.pool,
-        least=(least["practice"], least["held_out"]),
-        selected_by=table.select.method if table.select else "units",
-        file_hash=prepared.loaded.sha256,
+    special = frozenset(loaded.tokenizer.all_special_ids)
+    keep = windows_to_keep(ShardFiles(paths), splits, special=special, work=work)
+    shards = ShardFiles(paths, keep)
+    tokens = _enough(folder, shards, splits)
+    dtype = scan_dtype(loaded, model.scan_dtype)
+    return Prepared(
+        loaded=loaded,
+        anatomy=anatomy,
+        workers=Threads(loaded) if ray is None else _ray(folder, model, loaded, ray),
+        shards=shards,
+        splits=splits,
+        tokens=tokens,
+        windows=int(sum(each.sum() for each in keep)),
+        dropped=int(sum((~each).sum() for each in keep)),
+        dtype=dtype,
+        work=work,
+        about={
+            "model_id": loaded.model_id,
+            "path": model.path,
+            "sha256": loaded.sha256,
+            "files": loaded.files,
+            **loaded.versions,
+            "scan_dtype": dtype,
+            "corpus_sha256": counted.sha256,
+            "texts": counted.texts + counted.held_out_texts,
+            "windows": int(sum(each.sum() for each in keep)),
+            "tokens": tokens,
+        },
     )
 
 
-def _least(folder: Folder) -> dict[Split, int]:
+@dataclass(frozen=True)
+class _Counted:
+    """What one pass over the corpus counted."""
+
+    texts: int
+    held_out_texts: int
+    """Texts of the second corpus."""
+    sha256: str
+
+    def documents(self, corpus: Corpus) -> tuple[int, int]:
+        """Documents of the first corpus and of the second."""
+        return -(-self.texts // corpus.block), -(-self.held_out_texts // corpus.block)
+
+
+def _cut(folder: Folder, loaded: Loaded, work: Path, progress: Progress) -> _Counted:
+    """Cut the corpus into shards under `work`, unless that was done, from the same texts, by an interrupted build."""
+    corpus = folder.config.corpus
+    done = work / "cut.json"
+    if done.exists():
+        before = _Counted(**json.loads(done.read_text(encoding="utf-8")))
+        with progress("Reading the corpus again", 0) as advance:
+            for _ in (stream := _Stream(folder)).numbered():
+                advance(1)
+        if stream.counted() == before:
+            return before
+        done.unlink()
+    for path in work.iterdir():
+        if path.suffix == ".npz":
+            path.unlink()
+    stream = _Stream(folder)
+    with progress("Cutting the corpus", 0) as advance:
+        cut(
+            loaded,
+            stream.numbered(),
+            shortest=corpus.shortest,
+            longest=corpus.max_tokens,
+            folder=work,
+            tick=advance,
+        )
+    counted = stream.counted()
+    done.write_text(json.dumps(counted.__dict__), encoding="utf-8")
+    return counted
+
+
+class _Stream:
+    """The corpus, and the second one after it, as (document, text) pairs that are counted as they pass."""
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+        self._marks = [Fingerprint(), Fingerprint()]
+
+    def numbered(self) -> Iterator[tuple[int, str]]:
+        corpus, base = self._folder.config.corpus, self._folder.path
+        yield from self._pairs(self._marks[0], stream_corpus(corpus, base=base), first=0)
+        if second := held_out_corpus(corpus):
+            documents = -(-self._marks[0].count // corpus.block)
+            yield from self._pairs(self._marks[1], stream_corpus(second, base=base), first=documents)
+
+    def _pairs(self, mark: Fingerprint, texts: Iterable[Text], *, first: int) -> Iterator[tuple[int, str]]:
+        block = self._folder.config.corpus.block
+        for text in mark.passing(texts):
+            yield first + (mark.count - 1) // block, text.text
+
+    def counted(self) -> _Counted:
+        one, two = self._marks
+        return _Counted(one.count, two.count, one.sha256 if not two.count else f"{one.sha256}+{two.sha256}")
+
+
+def _splits(folder: Folder, counted: _Counted) -> list[Split]:
+    pool = folder.config.episode.pool
+    first, second = counted.documents(folder.config.corpus)
+    held_out = 0 if second else pool.held_out
+    rng = generator_for(folder, "splits")
+    splits = assign_splits(first, practice=pool.practice, held_out=held_out, rng=rng)
+    splits.extend("held_out" for _ in range(second))
+    return splits
+
+
+def _enough(folder: Folder, shards: ShardFiles, splits: Sequence[Split]) -> int:
+    """Tokens in all shards. Raises CorpusError when a split has too few documents for its pools."""
+    tokens = 0
+    documents: dict[Split, int] = dict.fromkeys(("examples", "practice", "held_out"), 0)
+    for shard in shards:
+        tokens += len(shard.tokens)
+        for document in np.unique(shard.document):
+            documents[splits[document]] += 1
+    for split, least in least_items(folder).items():
+        if documents[split] < least:
+            corpus = folder.config.corpus
+            path = corpus.held_out_path if corpus.held_out_path and split == "held_out" else corpus.path
+            raise CorpusError(
+                f"{path} is too short: it has {documents[split]} of the {least} documents that {split} pools need at "
+                "least (one item a document; texts that stand on two sides, or twice, do not count). Use a larger "
+                "corpus, a smaller block in [corpus] document, or smaller pools in [episode]."
+            )
+    return tokens
+
+
+def least_items(folder: Folder) -> dict[Split, int]:
     """Fewest items that make a pool: half of what was asked, and enough for an episode."""
     episode = folder.config.episode
     return {
         "practice": max(episode.practice, -(-episode.pool.practice // 2)),
         "held_out": max(episode.held_out, -(-episode.pool.held_out // 2)),
     }
+
+
+def _ray(folder: Folder, model: Model, loaded: Loaded, address: str) -> RayWorkers:
+    return RayWorkers(model, base=folder.path, sha256=loaded.sha256, address=None if address == "local" else address)
 
 
 def generator_for(folder: Folder, purpose: str, *parts: object) -> np.random.Generator:

@@ -1,24 +1,35 @@
 """Pure planning: splits of documents, pools of items, the display scale of a target, plans of episodes."""
 
 from imitable.rounds.episodes import Planned, plan_rounds
-from imitable.rounds.ground import Ground
-from imitable.rounds.making import TooFlat, Wish, make_target
+from imitable.rounds.kept import of_unit
+from imitable.rounds.making import Answered, Draft, Wish, draft_target, make_target
+from imitable.rounds.overlap import windows_to_keep
 from imitable.rounds.records import AnswerKey, Example, Item, MadeTarget, PlayedTarget, Split
-from imitable.rounds.splits import assign_splits, without_shared_runs
+from imitable.rounds.seen import Seen, see, upper_quantile
+from imitable.rounds.splits import assign_splits
+from imitable.rounds.strata import Side, TooFlat, calibrate
 
 __all__ = [
     "AnswerKey",
+    "Answered",
+    "Draft",
     "Example",
-    "Ground",
     "Item",
     "MadeTarget",
     "Planned",
     "PlayedTarget",
+    "Seen",
+    "Side",
     "Split",
     "TooFlat",
     "Wish",
     "assign_splits",
+    "calibrate",
+    "draft_target",
     "make_target",
+    "of_unit",
     "plan_rounds",
-    "without_shared_runs",
+    "see",
+    "upper_quantile",
+    "windows_to_keep",
 ]

@@ -2,44 +2,53 @@
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
+from dataclasses import dataclass
 
-from imitable.rounds.ground import Ints, Places
+import numpy as np
+
+from imitable.rounds.kept import Kept
+from imitable.rounds.strata import STRATA
 
 TOP, MIDDLE, CONTRAST = 3, 2, 2
 """Examples shown: strongest, moderate, and without reaction."""
 
+_MODERATE = [STRATA.index(name) for name in ("active-1", "active-2", "negative-1", "negative-2")]
 
-def choose_examples(
-    places: Places, size: npt.NDArray[np.float64], strata: Ints, *, bound: float, rng: np.random.Generator
-) -> list[tuple[str, int, int]]:
-    """(role, window, position) of the examples, each from another document.
 
-    `size` is the played activation at each place (its absolute value where both sides are played), `strata` the
-    place's stratum, `bound` the activation that counts as strong. Contrasts come from windows that are quiet
-    throughout, where there are any.
+@dataclass(frozen=True)
+class Chosen:
+    """An example's place: shard, token in the shard, document."""
+
+    role: str
+    shard: int
+    token: int
+    document: int
+
+
+def choose_examples(kept: Kept, rng: np.random.Generator) -> list[Chosen]:
+    """The examples of one unit, each from another document.
+
+    Contrasts come from windows that are quiet throughout, where there are any.
     """
-    if len(places) == 0:
+    if kept.documents is None or kept.loudest is None:
         return []
-    loudest = np.zeros(int(places.window.max()) + 1)
-    np.maximum.at(loudest, places.window, size)
-    quiet = loudest[places.window] < 0.1 * bound
-    quiet = quiet if quiet.any() else strata == 0
+    loudest, some = kept.loudest, kept.documents.at(rng.permutation(len(kept.documents)))
+    any_of = some.picks[:, _MODERATE]
+    moderate = any_of[np.arange(len(some)), np.argmax(any_of, axis=1)]
+    quiet = some.quiet_at if (some.quiet_at >= 0).any() else some.picks[:, 0]
     used: set[int] = set()
-    chosen: list[tuple[str, int, int]] = []
-    shuffled = rng.permutation(len(size))
-    for role, wanted, order in (
-        ("top", TOP, np.argsort(-size, kind="stable")),
-        ("middle", MIDDLE, shuffled[np.isin(strata[shuffled], (1, 2))]),
-        ("contrast", CONTRAST, shuffled[quiet[shuffled]]),
+    chosen: list[Chosen] = []
+    for role, wanted, documents, tokens in (
+        ("top", TOP, loudest, loudest.top_at),
+        ("middle", MIDDLE, some, moderate),
+        ("contrast", CONTRAST, some, quiet),
     ):
         left = wanted
-        for at in order:
+        for row in np.flatnonzero(tokens >= 0):
             if left == 0:
                 break
-            if (document := int(places.document[at])) not in used:
+            if (document := int(documents.document[row])) not in used:
                 used.add(document)
-                chosen.append((role, int(places.window[at]), int(places.position[at])))
+                chosen.append(Chosen(role, int(documents.shard[row]), int(tokens[row]), document))
                 left -= 1
     return chosen

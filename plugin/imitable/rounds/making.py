@@ -1,27 +1,27 @@
-"""From the activations of one unit to a playable target: polarity, pools, scale, reference loss, examples."""
+"""From what was seen of one unit to a playable target: pools, scale, reference loss, examples."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
+from imitable.activations import Window
 from imitable.campaign import Pool
-from imitable.rounds.examples import choose_examples
-from imitable.rounds.ground import Ground, Places
-from imitable.rounds.pools import STRATA, Drawn, draw_pool, strata_of
+from imitable.rounds.examples import Chosen, choose_examples
+from imitable.rounds.kept import Kept
+from imitable.rounds.pools import draw_pool
 from imitable.rounds.records import AnswerKey, Example, Item, MadeTarget, PlayedTarget, Split
-from imitable.targets import Polarity, TargetId
+from imitable.rounds.strata import STRATA, Side, TooFlat
+from imitable.targets import TargetId
 from imitable_aggregation import scoring
 
 Floats = npt.NDArray[np.float64]
 
-
-class TooFlat(Exception):  # the name of a finding, not of an error: such a unit is left out, with a reason
-    """This unit cannot be played; the text says why."""
+KEPT_PER_ITEM = 4
+"""Documents kept of each class, for every item that a pool may hold."""
 
 
 @dataclass(frozen=True)
@@ -34,141 +34,163 @@ class Wish:
     least: tuple[int, int]
     """Fewest practice and held-out items that will do."""
     selected_by: str
-    file_hash: str
-    """Of the model, as `PlayedTarget.file_hash`."""
+
+    def sizes(self) -> dict[Split, tuple[int, int]]:
+        """Items asked for, and the fewest that will do, by split."""
+        return {"practice": (self.pool.practice, self.least[0]), "held_out": (self.pool.held_out, self.least[1])}
+
+    def nothing_yet(self) -> dict[Split, Kept]:
+        """Where a unit's documents will be kept, by split."""
+        most = {split: KEPT_PER_ITEM * size for split, (size, _) in self.sizes().items()}
+        return {
+            split: Kept(split, most.get(split, KEPT_PER_ITEM * 8)) for split in ("examples", "practice", "held_out")
+        }
 
 
 @dataclass(frozen=True)
-class _Played:
-    """One unit on the whole ground, on the side that is played. Arrays have one entry a token."""
+class Spot:
+    """One drawn item: where its focus token is, and how it was drawn."""
 
-    polarity: Polarity
-    raw: Floats
-    y: Floats
-    """The activation in the target's polarity."""
-    size: Floats
-    """What the scale's bound and the strata go by: `y`, or |y| for `both`."""
-    bound: float
-    """99.9 % quantile of `size` over the corpus."""
-
-    def strata(self, places: Places) -> npt.NDArray[np.intp]:
-        return strata_of(self.size[places.token], self.bound)
+    split: Split
+    shard: int
+    token: int
+    """Its place in the shard."""
+    stratum: str
+    weight: float
 
 
-def choose_polarity(asked: str, values: Floats) -> Polarity:
-    """The side to play: as asked, or for `auto` the side with the larger extreme."""
-    if asked != "auto":
-        return cast(Polarity, asked)
-    return "pos" if values.max() >= -values.min() else "neg"
+@dataclass(frozen=True)
+class Draft:
+    """A unit whose items and examples have been drawn, and whose truths are still to be computed."""
+
+    identity: TargetId
+    side: Side
+    score: float | None
+    file_hash: str
+    upper: float
+    """99.9 % quantile of the played activation over the corpus."""
+    spots: tuple[Spot, ...]
+    examples: tuple[Chosen, ...]
+
+    def places(self) -> Iterator[tuple[int, int]]:
+        """Every (shard, token) whose window the truth is needed of."""
+        yield from ((spot.shard, spot.token) for spot in self.spots)
+        yield from ((example.shard, example.token) for example in self.examples)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A window with the float32 activations of one unit at all its tokens."""
+
+    window: Window
+    values: npt.NDArray[np.float32]
+    position: int
+    """The focus token."""
+
+
+def draft_target(
+    identity: TargetId,
+    *,
+    side: Side,
+    kept: Mapping[Split, Kept],
+    upper: float,
+    wish: Wish,
+    score: float | None,
+    file_hash: str,
+    rng: np.random.Generator,
+) -> Draft:
+    """Draw a unit's items and examples. Raises TooFlat, with the reason in words, for one with too few items."""
+    spots: list[Spot] = []
+    for split, (size, least) in wish.sizes().items():
+        mine = kept[split]
+        documents = mine.documents
+        drawn = None if documents is None else draw_pool(documents.counts, mine.weights(), side.quota(size), rng)
+        if documents is None or drawn is None or len(drawn.rows) < least:
+            found = 0 if drawn is None else len(drawn.rows)
+            raise TooFlat(f"has too few items: {found} for {split}, and at least {least} are needed")
+        for row, stratum, weight in zip(drawn.rows, drawn.strata, drawn.weights, strict=True):
+            token = int(documents.picks[row, stratum])
+            spots.append(Spot(split, int(documents.shard[row]), token, STRATA[int(stratum)], float(weight)))
+    return Draft(
+        identity=replace(identity, polarity=side.polarity),
+        side=side,
+        score=score,
+        file_hash=file_hash,
+        upper=upper,
+        spots=tuple(spots),
+        examples=tuple(choose_examples(kept["examples"], rng)),
+    )
 
 
 def make_target(
-    identity: TargetId,
-    *,
-    ground: Ground,
-    raw: npt.NDArray[np.float32],
-    wish: Wish,
-    score: float | None,
-    derive: Callable[..., str],
-    rng: np.random.Generator,
+    draft: Draft, *, answers: Mapping[tuple[int, int], Answered], wish: Wish, derive: Callable[..., str]
 ) -> MadeTarget:
-    """Make one target of the unit's raw activations (one entry a token of the ground's windows, laid end to end).
+    """Make the target of a draft. `answers` are by (shard, token); `derive` makes ids from the key.
 
-    `derive` makes ids from the campaign key. Raises TooFlat, with the reason in words, for a unit that never fires,
-    is too flat, or has too few items.
+    Raises TooFlat for a unit that is silent in its pool, or whose truths hardly vary.
     """
-    unit = _played(raw.astype(np.float64), ground, wish.polarity)
-    identity = replace(identity, polarity=unit.polarity)
-    pools = {
-        split: _pool(unit, ground.places(split), size=size, least=least, split=split, rng=rng)
-        for split, size, least in _sizes(wish)
-    }
-    s, m = _scale(unit, np.concatenate([places.token for places, _ in pools.values()]))
-    shown = scoring.display(unit.y, s=s, m=m, polarity=unit.polarity)
-    items, answers = [], []
-    for split, (places, drawn) in pools.items():
-        for at, weight, stratum in zip(range(len(places)), drawn.weights, drawn.strata, strict=True):
-            number, position, token = (int(each[at]) for each in (places.window, places.position, places.token))
-            window = ground.windows[number]
-            item_id = "i_" + derive("item", identity, split, window.document, window.text, position)
-            items.append(
-                Item(
-                    item_id=item_id,
-                    target_id=str(identity),
-                    split=split,
-                    text=window.text,
-                    token_ids=window.token_ids,
-                    offsets=window.offsets,
-                    position=position,
-                    document=window.document,
-                    stratum=STRATA[int(stratum)],
-                    weight=float(weight),
-                )
+    identity = draft.identity
+    found = [answers[spot.shard, spot.token] for spot in draft.spots]
+    activations = np.array([each.values[each.position] for each in found], dtype=np.float64)
+    s, m = _scale(scoring.played(activations, identity.polarity), draft)
+    truths = scoring.display(scoring.played(activations, identity.polarity), s=s, m=m, polarity=identity.polarity)
+    items, keys = [], []
+    for spot, each, activation, truth in zip(draft.spots, found, activations, truths, strict=True):
+        window = each.window
+        item_id = "i_" + derive("item", identity, spot.split, window.document, window.text, each.position)
+        items.append(
+            Item(
+                item_id=item_id,
+                target_id=str(identity),
+                split=spot.split,
+                text=window.text,
+                token_ids=window.token_ids,
+                offsets=window.offsets,
+                position=each.position,
+                document=window.document,
+                stratum=spot.stratum,
+                weight=spot.weight,
             )
-            values = tuple(unit.raw[ground.starts[number] : ground.ends[number]].tolist())
-            answers.append(AnswerKey(item_id, float(shown[token]), float(unit.raw[token]), values))
+        )
+        keys.append(AnswerKey(item_id, float(truth), float(activation), tuple(each.values.astype(float).tolist())))
     target = PlayedTarget(
         target_id=str(identity),
         model_id=identity.model,
         kind=identity.kind,
         site=identity.site,
         unit=identity.index,
-        polarity=unit.polarity,
+        polarity=identity.polarity,
         selected_by=wish.selected_by,
-        l_ref=_reference(items, answers),
+        l_ref=_reference(items, keys),
         scale_s=s,
         scale_m=m,
-        file_hash=wish.file_hash,
-        score=score,
+        file_hash=draft.file_hash,
+        score=draft.score,
     )
-    places = ground.places("examples")
-    chosen = choose_examples(places, unit.size[places.token], unit.strata(places), bound=unit.bound, rng=rng)
-    examples = [
-        Example(
-            target_id=str(identity),
-            place=place,
-            role=role,
-            text=ground.windows[number].text,
-            offsets=ground.windows[number].offsets,
-            position=position,
-            values=tuple(shown[ground.starts[number] : ground.ends[number]].tolist()),
+    examples = []
+    for place, chosen in enumerate(draft.examples):
+        each = answers[chosen.shard, chosen.token]
+        y = scoring.played(each.values.astype(np.float64), identity.polarity)
+        examples.append(
+            Example(
+                target_id=str(identity),
+                place=place,
+                role=chosen.role,
+                text=each.window.text,
+                offsets=each.window.offsets,
+                position=each.position,
+                values=tuple(scoring.display(y, s=s, m=m, polarity=identity.polarity).tolist()),
+            )
         )
-        for place, (role, number, position) in enumerate(chosen)
-    ]
-    return MadeTarget(target, tuple(items), tuple(answers), tuple(examples))
+    return MadeTarget(target, tuple(items), tuple(keys), tuple(examples))
 
 
-def _played(raw: Floats, ground: Ground, asked: str) -> _Played:
-    corpus = ground.everywhere.token
-    polarity = choose_polarity(asked, raw[corpus])
-    y = scoring.played(raw, polarity)
-    size = np.abs(y) if polarity == "both" else y
-    bound = float(np.quantile(size[corpus], 0.999))
-    if not bound > 0:
-        raise TooFlat("never fires: its 99.9 % quantile over the corpus is not above zero")
-    return _Played(polarity, raw, y, size, bound)
-
-
-def _sizes(wish: Wish) -> tuple[tuple[Split, int, int], ...]:
-    return ("practice", wish.pool.practice, wish.least[0]), ("held_out", wish.pool.held_out, wish.least[1])
-
-
-def _pool(
-    unit: _Played, places: Places, *, size: int, least: int, split: Split, rng: np.random.Generator
-) -> tuple[Places, Drawn]:
-    """The places drawn for one split's pool, and how they were drawn."""
-    drawn = draw_pool(unit.strata(places), places.document, size, rng)
-    if len(drawn.pairs) < least:
-        raise TooFlat(f"has too few items: {len(drawn.pairs)} for {split}, and at least {least} are needed")
-    return places.at(drawn.pairs), drawn
-
-
-def _scale(unit: _Played, pool: npt.NDArray[np.intp]) -> tuple[float, float]:
+def _scale(y: Floats, draft: Draft) -> tuple[float, float]:
     """`s` and `m` of the display scale: the median of what is positive in the pool, and the scale's upper end."""
-    size = unit.size[pool]
+    size = np.abs(y) if draft.identity.polarity == "both" else y
     if not (size > 0).any():
         raise TooFlat("never fires: no item of its pool is above zero")
-    return float(np.median(size[size > 0])), max(unit.bound, float(size.max()))
+    return float(np.median(size[size > 0])), max(draft.upper, float(size.max()))
 
 
 def _reference(items: list[Item], answers: list[AnswerKey]) -> float:

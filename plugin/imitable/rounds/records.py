@@ -50,7 +50,7 @@ class Item:
     """Index of the focus token."""
     document: int
     stratum: str
-    """The stratum it was drawn from: `inactive`, or `active-1` to `active-3` by rising |activation|."""
+    """The stratum it was drawn from, one of `strata.STRATA`: those that begin with `inactive` are."""
     weight: float
     """Inverse of the probability with which it was drawn from all (text, focus) pairs of its split."""
 

@@ -19,7 +19,7 @@ from imitable.rounds import AnswerKey, Example, Item, MadeTarget, PlayedTarget
 from imitable.store import tables
 from imitable.store.engine import Store
 
-BUILD_VERSION = 1
+BUILD_VERSION = 2
 """Raised when the same configuration would build something else."""
 
 _FILES: dict[str, type] = {"targets": PlayedTarget, "items": Item, "truths": AnswerKey, "examples": Example}
@@ -135,7 +135,7 @@ def load_build(store: Store, *, name: str, build_hash: str, records: dict[str, l
                 "text": item.text,
                 "focus_start": item.focus[0],
                 "focus_end": item.focus[1],
-                "active": item.stratum != "inactive",
+                "active": not item.stratum.startswith("inactive"),
                 "weight": item.weight,
             }
             for item in records["items"]

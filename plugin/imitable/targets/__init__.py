@@ -1,5 +1,23 @@
-"""What can be imitated: kinds of targets and their ids."""
+"""What can be imitated: kinds of targets, their ids, and the files that describe directions, probes and SAEs."""
 
 from imitable.targets.ids import Kind, Polarity, TargetId, kind_of_site
+from imitable.targets.sae_files import Architecture as SaeArchitecture
+from imitable.targets.sae_files import Normalization as SaeNormalization
+from imitable.targets.sae_files import SaeFile, read_sae
+from imitable.targets.tensors import Floats
+from imitable.targets.vectors import Vectors, read_vectors, write_vectors
 
-__all__ = ["Kind", "Polarity", "TargetId", "kind_of_site"]
+__all__ = [
+    "Floats",
+    "Kind",
+    "Polarity",
+    "SaeArchitecture",
+    "SaeFile",
+    "SaeNormalization",
+    "TargetId",
+    "Vectors",
+    "kind_of_site",
+    "read_sae",
+    "read_vectors",
+    "write_vectors",
+]

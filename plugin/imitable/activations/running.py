@@ -1,0 +1,164 @@
+"""Running a model over a shard: no padding, no language-modelling head, no layer deeper than the deepest one read."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from imitable.activations.models import Loaded
+from imitable.activations.moments import Moments, Sums
+from imitable.activations.shards import BATCH_TOKENS, Shard
+from imitable.activations.sites import Site, Tap
+from imitable.errors import ModelError
+
+Floats = npt.NDArray[np.float32]
+Dtype = Literal["float32", "bfloat16"]
+
+_DEVICE_BATCH_TOKENS = 2**16
+"""An accelerator wants more at a time than a processor."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What to compute of every shard. Can be sent to another process."""
+
+    sites: tuple[Site, ...]
+    units: Mapping[str, tuple[int, ...]] | None
+    """The units to read at every token, by site name; None for the moments of all units of all sites."""
+    dtype: Dtype
+
+    def __call__(self, loaded: Loaded, shard: Shard) -> dict[str, Any]:
+        """By site name: Moments, or a (tokens, units) float32 array in the order of the shard's tokens."""
+        return moments(loaded, shard, self) if self.units is None else columns(loaded, shard, self)
+
+
+def moments(loaded: Loaded, shard: Shard, work: Work) -> dict[str, Moments]:
+    """Moments of all units of the sites over the shard's focusable tokens, in memory O(units)."""
+    import torch
+
+    sums = {site.name: Sums(site.width) for site in work.sites}
+    for places, caught in run(loaded, shard, _taps(work.sites), dtype=work.dtype):
+        rows = torch.from_numpy(np.flatnonzero(shard.focusable[places])).to(loaded.device)
+        if len(rows):
+            for site in work.sites:
+                picked = caught[site.tap].reshape(-1, site.d_in)[rows]
+                sums[site.name].add(site.reading(picked, None))
+    found = {name: each.result() for name, each in sums.items()}
+    for name, each in found.items():
+        if each.count and not (np.isfinite(each.mean).all() and np.isfinite(each.powers).all()):
+            raise not_finite(loaded, name)
+    return found
+
+
+def columns(loaded: Loaded, shard: Shard, work: Work) -> dict[str, Floats]:
+    """Activations of chosen units at every token of the shard."""
+    chosen = {site.name: (work.units or {})[site.name] for site in work.sites}
+    read = {name: np.empty((len(shard.tokens), len(units)), np.float32) for name, units in chosen.items()}
+    for places, caught in run(loaded, shard, _taps(work.sites), dtype=work.dtype):
+        for site in work.sites:
+            values = site.reading(caught[site.tap], chosen[site.name]).cpu().numpy()
+            if not np.isfinite(values).all():
+                raise not_finite(loaded, site.name)
+            read[site.name][places] = values
+    return read
+
+
+def run(
+    loaded: Loaded, shard: Shard, taps: Sequence[Tap], *, dtype: Dtype = "float32"
+) -> Iterator[tuple[npt.NDArray[np.int64], dict[Tap, Any]]]:
+    """Run the model on every window of the shard, in batches of windows of one length.
+
+    Yields the tokens' places in the shard, (windows, length), and what each tap caught, (windows, length, d). The
+    batches are a function of the shard alone. The forward pass ends as soon as every tap has caught something.
+    """
+    import torch
+
+    at_once = BATCH_TOKENS if loaded.device == "cpu" else _DEVICE_BATCH_TOKENS
+    model = loaded.in_dtype(dtype)
+    with _listening(model, taps) as hear:
+        for _windows, places in shard.batches(at_once):
+            tokens = torch.from_numpy(shard.tokens[places].astype(np.int64)).to(loaded.device)
+            with torch.inference_mode():
+                yield places, {tap: x.reshape(*tokens.shape, x.shape[-1]) for tap, x in hear(tokens).items()}
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch use one thread, here and in threads begun here: sums then do not depend on how many there are."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+class _Enough(Exception):
+    """Every tap has caught something: the rest of the forward pass is not needed."""
+
+
+@contextmanager
+def _listening(model: Any, taps: Sequence[Tap]) -> Iterator[Callable[[Any], dict[Tap, Any]]]:
+    """Hooks on the taps, and a function that runs the model on a (windows, length) tensor of tokens.
+
+    Several threads may listen to one model: each keeps what its own forward pass caught.
+    """
+    mine = threading.get_ident()
+    caught: dict[Tap, Any] = {}
+
+    def catch(tap: Tap, value: Any) -> None:
+        if threading.get_ident() == mine:
+            caught[tap] = value[0] if isinstance(value, tuple) else value
+            if len(caught) == len(taps):
+                raise _Enough
+
+    def into(tap: Tap) -> Callable[[Any, Any], None]:
+        return lambda _module, arguments: catch(tap, arguments)
+
+    def out_of(tap: Tap) -> Callable[[Any, Any, Any], None]:
+        return lambda _module, _arguments, result: catch(tap, result)
+
+    handles = []
+    for tap in dict.fromkeys(taps):
+        module = model.get_submodule(tap.module)
+        if tap.side == "input":
+            handles.append(module.register_forward_pre_hook(into(tap)))
+        else:
+            handles.append(module.register_forward_hook(out_of(tap)))
+
+    def hear(tokens: Any) -> dict[Tap, Any]:
+        caught.clear()
+        try:
+            model(input_ids=tokens)
+        except _Enough:
+            return dict(caught)
+        raise ModelError(
+            f"Only {len(caught)} of {len(taps)} places in the model were reached by a text; {taps[0].module} may be "
+            "one that was not. Choose other sites."
+        )
+
+    try:
+        yield hear
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _taps(sites: Sequence[Site]) -> list[Tap]:
+    return list(dict.fromkeys(site.tap for site in sites))
+
+
+def not_finite(loaded: Loaded, site: str) -> ModelError:
+    """The error for NaN or infinite activations."""
+    return ModelError(
+        f"{loaded.model_id}, {site}: the model gives NaN or infinite activations. Check its weights; imitable computes "
+        "truths in float32."
+    )

@@ -1,0 +1,109 @@
+"""Which units a table tries, and on which side each is played."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from imitable.activations import Moments, Shard, joined, merged
+from imitable.commands.asked import Asked, Floats, Unit, request_of
+from imitable.commands.gathering import generator_for
+from imitable.commands.work import Arrays, Stage
+from imitable.errors import CampaignError
+from imitable.rounds import Side, TooFlat, calibrate
+from imitable.selection import Candidate, ranked
+
+SAMPLE_TOKENS = 2**18
+"""Tokens on which units are calibrated, at most; a corpus that is no larger is read once."""
+
+_PIECES = 16
+
+
+def candidates(asked: Asked) -> tuple[int, list[Unit]]:
+    """How many targets are wanted, and the units to try, best first."""
+    if asked.table.select is not None:
+        rng = generator_for(asked.folder, "selection", asked.prepared.loaded.model_id, asked.number)
+        chosen = ranked(asked.table.select.method, _moments(asked), rng)
+        return asked.table.select.count, [asked.unit(one) for one in chosen]
+    units = []
+    for site in asked.sites.values():
+        for unit in range(site.width) if asked.table.units is None else dict.fromkeys(asked.table.units):
+            if unit >= site.width:
+                raise CampaignError(
+                    f"{asked.prepared.loaded.model_id}, {site.name} has units 0 to {site.width - 1}, and not {unit}. "
+                    "Correct [[targets]] units."
+                )
+            units.append(asked.unit(Candidate(site.name, unit)))
+    return len(units), units
+
+
+def _moments(asked: Asked) -> dict[str, Moments]:
+    """Moments of every unit of the table's sites over the whole corpus."""
+    work, prepared = asked.scanning(), asked.prepared
+    stage = Stage(prepared.work, "scan", *request_of(work))
+    found = {name: Moments.none(site.width) for name, site in asked.sites.items()}
+    with asked.progress("Scanning activations", prepared.tokens) as advance:
+        for arrays in stage.results(prepared.workers, work, prepared.shards, _as_arrays, tick=advance):
+            for name, site in asked.sites.items():
+                count, mean, *powers, low, high = arrays[name]
+                part = Moments(int(count[0]), mean, np.stack(powers), low, high)
+                found[name] = merged([found[name], part], site.width)
+    return found
+
+
+def _as_arrays(_number: int, _shard: Shard, result: dict[str, Any]) -> Arrays:
+    """Moments by site as arrays of rows: count, mean, three powers, minimum, maximum."""
+    return {
+        name: np.stack([np.full(len(each.mean), each.count), each.mean, *each.powers, each.minimum, each.maximum])
+        for name, each in result.items()
+    }
+
+
+class Sample:
+    """Some units on a sample of the corpus' windows; on all of them, where the corpus is small."""
+
+    def __init__(self, asked: Asked, units: list[Unit]) -> None:
+        self._asked, self._units = asked, units
+        self.whole = asked.prepared.tokens <= SAMPLE_TOKENS
+        """Whether the sample is the whole corpus, shard by shard."""
+        self.work = asked.reading(units)
+
+    @cached_property
+    def _shards(self) -> list[Shard]:
+        prepared = self._asked.prepared
+        if self.whole:
+            return list(prepared.shards)
+        share = SAMPLE_TOKENS / prepared.tokens
+        parts = []
+        for number, shard in enumerate(prepared.shards):
+            rng = generator_for(self._asked.folder, "sample", prepared.loaded.model_id, number)
+            parts.append(shard.only(rng.random(len(shard)) < share))
+        size = -(-len(parts) // _PIECES)
+        return [joined(parts[start : start + size]) for start in range(0, len(parts), size)]
+
+    @cached_property
+    def read(self) -> list[dict[str, Floats]]:
+        """Activations by site, one entry a shard of the sample."""
+        found = []
+        total = sum(len(shard.tokens) for shard in self._shards)
+        with self._asked.progress("Reading activations", total) as advance:
+            results = self._asked.prepared.workers.map(self.work, self._shards)
+            for shard, read in zip(self._shards, results, strict=True):
+                found.append(read)
+                advance(len(shard.tokens))
+        return found
+
+    def sides(self) -> dict[Unit, Side | TooFlat]:
+        """How each unit is played, or why it cannot be."""
+        tokens = np.concatenate([shard.tokens[shard.focusable] for shard in self._shards])
+        found: dict[Unit, Side | TooFlat] = {}
+        for unit in self._units:
+            parts = zip(self._shards, self.read, strict=True)
+            raw = np.concatenate([unit.column(read, self.work)[shard.focusable] for shard, read in parts])
+            try:
+                found[unit] = calibrate(raw, tokens, self._asked.wish.polarity)
+            except TooFlat as reason:
+                found[unit] = reason
+        return found
