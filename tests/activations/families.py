@@ -82,7 +82,7 @@ def like_bert(config: str, out: str = "attention.output.dense", **more: Any) -> 
 
 
 def like_gpt2(config: str, down: str, up: str, out: str, **more: Any) -> Family:
-    return Family(config, "h", "mlp", down, out, plain(up, "act"), more, neurons=more.pop("neurons", NEURONS))
+    return Family(config, "h", "mlp", down, out, plain(up, "act"), more)
 
 
 _BART = {"d_model": HIDDEN, "encoder_ffn_dim": NEURONS, "decoder_ffn_dim": NEURONS}
@@ -103,6 +103,15 @@ FAMILIES: dict[str, Family] = {
     ),
     "falcon": like_gpt2(
         "Falcon", "mlp.dense_4h_to_h", "dense_h_to_4h", "self_attention.dense", ffn_hidden_size=NEURONS, bias=True
+    ),
+    "falcon-new": like_gpt2(
+        "Falcon",
+        "mlp.dense_4h_to_h",
+        "dense_h_to_4h",
+        "self_attention.dense",
+        ffn_hidden_size=NEURONS,
+        new_decoder_architecture=True,
+        num_kv_heads=2,
     ),
     "bloom": Family("Bloom", "h", "mlp", "mlp.dense_4h_to_h", "self_attention.dense", bloom, {}, neurons=4 * HIDDEN),
     "mpt": Family(

@@ -142,6 +142,14 @@ def test_experts_in_a_list_are_refused_even_where_only_one_ran(shared: bool) -> 
     assert "a mixture of experts" in second.mlp_refused
 
 
+def test_experts_stacked_in_a_parameter_of_the_block_itself_are_refused() -> None:
+    model = make("Llama")
+    model.layers[0].stacked = torch.nn.Parameter(torch.zeros(2, HIDDEN, NEURONS))
+    first, second = blocks_of(model)
+    assert first.mlp_refused.startswith("a mixture of experts (the block's own)")
+    assert second.mlp is not None
+
+
 def test_layers_that_share_one_mlp_are_refused() -> None:
     loaded = by_hand(make("Albert", embedding_size=HIDDEN, num_hidden_layers=3), "albert")
     (block,) = study(loaded).blocks

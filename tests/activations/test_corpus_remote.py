@@ -191,6 +191,7 @@ def test_what_a_bucket_does_not_hold_is_told(path: str, said: str, s3: str) -> N
 
 def test_a_bucket_that_cannot_be_reached_is_told(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with pytest.raises(CorpusError, match=r"^s3://corpora/texts cannot be listed \(.*connect.* Check the address"):
         read("s3://corpora/texts")
 

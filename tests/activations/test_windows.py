@@ -233,15 +233,23 @@ def test_a_length_that_leaves_no_room_for_text_gives_nothing() -> None:
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_very_long_text_takes_time_in_proportion(name: str) -> None:
     loaded, _ = family(name)
-    plain = " ".join(" ".join(stories(400)).split())
-    unspaced = FOREIGN[3].replace(" ", "") * 600
-    for text in (plain, unspaced, "x" * 40_000):
+    for text in (" ".join(stories(200)), FOREIGN[3].replace(" ", "") * 150, "x" * 10_000):
         seconds = []
-        for length in (len(text) // 8, len(text)):
+        for often in (1, 8):
             began = time.process_time()
-            cut(loaded, text[:length])
+            cut(loaded, text * often)
             seconds.append(time.process_time() - began)
-        assert seconds[1] < 30 * seconds[0] + 1
+        assert seconds[1] < 24 * seconds[0] + 1
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_very_long_text_is_used_almost_to_the_letter(name: str) -> None:
+    loaded, _ = family(name)
+    text = FOREIGN[3].replace(" ", "") * 400
+    made = cut(loaded, text, shortest=16, longest=32)
+    assert all(window.text in text for window in made)
+    most = 0.9 if name == "bert" else 0.97  # a window may be one long unknown word, and ask about nothing
+    assert sum(len(window.text) for window in made) > most * len(text)
 
 
 def test_padding_and_truncation_saved_with_a_tokenizer_change_nothing() -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 from imitable.errors import CampaignError
@@ -152,7 +155,7 @@ def test_an_sae_of_a_processed_model_is_refused(key: str, tmp_path: Path) -> Non
     ("config", "message"),
     [
         ({"activation_fn_str": "tanh-relu"}, r"activation function 'tanh-relu' of a standard SAE is not supported"),
-        ({"activation_fn_str": "topk"}, r"activation_fn_kwargs\.k is None"),
+        ({"activation_fn_str": "topk"}, r"k is None and not a number of 1 or more"),
         ({"activation_fn_str": "topk", "architecture": "gated"}, r"function 'topk' of a gated SAE is not supported"),
         ({"model_from_pretrained_kwargs": None}, r'add to cfg\.json: "model_from_pretrained_kwargs": \{\}$'),
         ({"hook_head_index": 0}, r"it reads head 0 alone \(hook_head_index\), which is not supported"),
@@ -202,4 +205,29 @@ def test_missing_weights_are_said(tmp_path: Path) -> None:
     folder = sae(tmp_path / "sae")
     (folder / "sae_weights.safetensors").unlink()
     with pytest.raises(CampaignError, match=r"sae_weights\.safetensors is not a readable safetensors file"):
+        read_sae(folder)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=8), inner, max_size=2),
+    max_leaves=4,
+)
+KEYS = (
+    "architecture d_in d_sae k metadata normalize_activations reshape_activations apply_b_dec_to_input hook_name "
+    "hook_head_index activation_fn_str activation_fn_kwargs model_from_pretrained_kwargs d_out"
+)
+
+
+@given(key=st.sampled_from(KEYS.split()), value=JSON, new=st.booleans())
+def test_whatever_stands_in_the_configuration_is_an_error_in_our_words(
+    key: str, value: object, new: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("sae") / "sae"
+    (sae if new else old)(folder)
+    path = folder / "cfg.json"
+    config = json.loads(path.read_text())
+    (config["metadata"] if new and key in ("hook_name", "model_from_pretrained_kwargs") else config)[key] = value
+    path.write_text(json.dumps(config))
+    with suppress(CampaignError):
         read_sae(folder)

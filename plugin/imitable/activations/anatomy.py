@@ -68,8 +68,8 @@ def study(loaded: Loaded) -> Anatomy:
 
     Blocks are the largest outermost list of modules of one class that hold linear layers which ran. Neurons: the input
     of the one linear module outside attention that leads back to the hidden size. Heads: the input of the one linear
-    module that runs inside attention after values have been mixed over tokens, where that mixing was seen to give
-    `heads` vectors of `head_dim`.
+    module that runs inside attention after values have been mixed over tokens, where the mixed values were seen to
+    arrive there as they are, `heads` vectors of `head_dim` side by side.
 
     Raises ModelError for a model without blocks, or one that does not run on tokens alone.
     """
@@ -151,7 +151,7 @@ def _mlp(found: Block, block: Any, hidden: int, seen: Pass) -> Block:
     back = {name: part for name, part in own.items() if (linear_shape(part) or (0, 0))[1] == hidden}
     ran = [name for call in seen.calls for name, part in back.items() if part is call.module]
     narrowing = [name for name, part in back.items() if (linear_shape(part) or (0, 0))[0] != hidden]
-    experts = next((name for name, part in own.items() if holds_experts(part, hidden)), "")
+    experts = next((name or "the block's own" for name, part in own.items() if holds_experts(part, hidden)), "")
     if experts:
         reason = (
             f"a mixture of experts ({experts}) has no single hidden layer to read neurons from. Choose a dense model."

@@ -24,8 +24,8 @@ def stream_corpus(corpus: Corpus, *, base: Path) -> Iterator[Text]:
     """All texts of a corpus, in a fixed order, as they are asked for. Relative paths start at `base`, the campaign's
     folder.
 
-    Raises CorpusError for a corpus that is not there at once; for one that is empty, binary or not UTF-8, naming the
-    file and the line, when that place is reached.
+    Raises CorpusError at once for a corpus that is not there (for a single remote file: with its first text); for one
+    that is empty, binary or not UTF-8, naming the file and the line, when that place is reached.
     """
     return _at_least_one(islice(_texts(corpus, base), corpus.max_texts), corpus.path)
 

@@ -117,7 +117,7 @@ def _translated(address: str) -> Iterator[None]:
 
 
 def _local(path: Path, *, kind: str | None = None) -> Source:
-    return Source(str(path), path.name, kind or _kind(path.name, str(path)), partial(open, path, "rb"))
+    return Source(str(path), path.name, kind or _kind(path.name, str(path)), lambda: path.open("rb"))
 
 
 def _remote(system: Any, web: bool, path: str, *, kind: str | None = None) -> Source:

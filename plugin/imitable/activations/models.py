@@ -78,9 +78,10 @@ def load_model(spec: Model, *, base: Path) -> Loaded:
     with _quiet(transformers):
         try:
             tokenizer = transformers.AutoTokenizer.from_pretrained(where, revision=spec.revision, use_fast=True)
-            config = transformers.AutoConfig.from_pretrained(where, revision=spec.revision, trust_remote_code=False)
-            # an encoder-decoder is read in its encoder, where transformers has that as a model of its own
-            alone = config.is_encoder_decoder and type(config) in transformers.MODEL_FOR_TEXT_ENCODING_MAPPING
+            kind = type(transformers.AutoConfig.from_pretrained(where, revision=spec.revision, trust_remote_code=False))
+            # T5 and kin are read in their encoder, which transformers has as a model of its own
+            encoders = transformers.MODEL_FOR_TEXT_ENCODING_MAPPING
+            alone = getattr(kind, "is_encoder_decoder", False) and kind in encoders
             auto = transformers.AutoModelForTextEncoding if alone else transformers.AutoModel
             model, found = auto.from_pretrained(
                 where,

@@ -16,6 +16,8 @@ import numpy.typing as npt
 
 Doubles = npt.NDArray[np.float64]
 
+_ROWS_AT_ONCE = 64
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -79,31 +81,53 @@ def merged(parts: Iterable[Moments], width: int) -> Moments:
 
 
 class Sums:
-    """Moments of one site, batch by batch."""
+    """Moments of one site, batch by batch, from power sums about the mean of the first batch.
+
+    Rows are taken a few at a time, so that everything done to them happens in the processor's cache. Sums over these
+    rows are float32, all others float64.
+    """
 
     def __init__(self, width: int) -> None:
-        self._so_far = Moments.none(width)
+        self._width = width
+        self._count = 0
+        self._origin: Any = None
 
     def add(self, rows: Any) -> None:
-        """Take in a (tokens, units) float32 tensor. Within a batch, sums are float32; between batches, float64."""
-        mean = rows.mean(dim=0)
-        minimum, maximum = rows.aminmax(dim=0)
-        away = rows - mean
-        square = away * away
-        third = away.mul_(square).sum(dim=0)
-        second = square.sum(dim=0)
-        fourth = square.mul_(square).sum(dim=0)
-        self._so_far += Moments(
-            count=len(rows),
-            mean=_doubles(mean),
-            powers=np.stack([_doubles(second), _doubles(third), _doubles(fourth)]),
-            minimum=_doubles(minimum),
-            maximum=_doubles(maximum),
-        )
+        """Take in a (tokens, units) float32 tensor."""
+        import torch
+
+        if self._origin is None:
+            self._origin = rows.mean(dim=0)
+            self._sums = rows.new_zeros((4, self._width), dtype=torch.float64)
+            self._extremes = torch.stack([rows[0], rows[0]])
+            self._room = rows.new_empty((3, _ROWS_AT_ONCE, self._width))
+        self._count += len(rows)
+        for part in rows.split(_ROWS_AT_ONCE):
+            away, square, higher = self._room[:, : len(part)]
+            torch.sub(part, self._origin, out=away)
+            torch.mul(away, away, out=square)
+            self._sums[0] += away.sum(dim=0)
+            self._sums[1] += square.sum(dim=0)
+            self._sums[2] += torch.mul(away, square, out=higher).sum(dim=0)
+            self._sums[3] += torch.mul(square, square, out=higher).sum(dim=0)
+            torch.minimum(self._extremes[0], part.amin(dim=0), out=self._extremes[0])
+            torch.maximum(self._extremes[1], part.amax(dim=0), out=self._extremes[1])
 
     def result(self) -> Moments:
         """The moments of everything taken in."""
-        return self._so_far
+        if self._origin is None:
+            return Moments.none(self._width)
+        n = self._count
+        a, b, c, d = _doubles(self._sums) / n
+        second, third = np.maximum(b - a**2, 0), c - 3 * a * b + 2 * a**3
+        fourth = np.maximum(d - 4 * a * c + 6 * a**2 * b - 3 * a**4, 0)
+        return Moments(
+            count=n,
+            mean=_doubles(self._origin) + a,
+            powers=n * np.stack([second, third, fourth]),
+            minimum=_doubles(self._extremes[0]),
+            maximum=_doubles(self._extremes[1]),
+        )
 
 
 def _doubles(values: Any) -> Doubles:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -16,6 +16,9 @@ from imitable.errors import ModelError
 
 FOCUS_AFTER = 8
 """Tokens of text that stand before the first token that may be asked about: without a past, activations mislead."""
+
+_STRETCH = 10_000
+"""Most characters that are tokenized at once: some tokenizers take time with the square of an unspaced text."""
 
 _VISIBLE, _TO_THE_LEFT, _TO_THE_RIGHT, _HALF_A_FLAG = 1, 2, 4, 8
 """What a code point is: something to see, shown as one with what stands before it (or after it), half a flag."""
@@ -86,15 +89,17 @@ def windows(
 
     Each window's characters are tokenized again by themselves, so that its tokens are the tokens of the text shown.
     `documents` has the document of every text (or `block` consecutive texts make one). What is left over at a text's
-    end and is too short is not used. Call it with a chunk of texts at a time: memory grows with the chunk.
+    end (or at that of every 10,000 characters) and is too short is not used. Call it with a chunk of texts at a time: memory grows with the chunk.
     """
     if documents is None:
         documents = [number // (block or 1) for number in range(len(texts))]
     encode = _encoder(loaded.tokenizer)
     specials = loaded.tokenizer.num_special_tokens_to_add()
     room, least = longest - specials, max(shortest - specials, 1)
-    read = zip(texts, documents, encode(texts, False), strict=True)
-    unread = [_Unread(number, text, document, tokens) for number, (text, document, tokens) in enumerate(read)]
+    whole = zip(texts, documents, strict=True)
+    parts = [(part, document) for text, document in whole for part in _stretches(text)]
+    read = zip(parts, encode([part for part, _ in parts], False), strict=True)
+    unread = [_Unread(number, part, document, tokens) for number, ((part, document), tokens) in enumerate(read)]
     pieces: list[_Piece] = []
     while unread := [each for each in unread if len(each.tokens) - each.start >= least]:
         now = [each.piece(room) for each in unread]
@@ -132,6 +137,18 @@ def _encoder(tokenizer: Any) -> Callable[[Sequence[str], bool], list[Any]]:
         return encoded
 
     return encode
+
+
+def _stretches(text: str) -> Iterator[str]:
+    """A text in parts that any tokenizer can take in, cut between words, or at least between characters as shown."""
+    while len(text) > _STRETCH:
+        spaces = (at for at in range(_STRETCH, _STRETCH // 2, -1) if text[at].isspace())
+        joined = _joined(_flags(text[: _STRETCH + 1]))
+        borders = (at for at in range(_STRETCH, _STRETCH // 2, -1) if not joined[at])
+        end = next(spaces, None) or next(borders, _STRETCH)
+        yield text[:end]
+        text = text[end:]
+    yield text
 
 
 def _special(tokenizer: Any) -> list[int]:

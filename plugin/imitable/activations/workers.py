@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -87,7 +88,7 @@ class RayWorkers:
                     f"No Ray cluster answers at {address or 'this machine'} ({str(error).splitlines()[0]}). Start one "
                     "with 'ray start --head', or leave out the address to use this machine alone."
                 ) from error
-        have = ray.cluster_resources()
+        have = _free(ray)
         gpus = int(have.get("GPU", 0))
         actor = ray.remote(_Worker).options(
             num_cpus=0 if gpus else 1, num_gpus=1 if gpus else 0, max_restarts=-1, max_task_retries=-1
@@ -112,6 +113,16 @@ class RayWorkers:
         """Give the workers back."""
         for actor in self._actors:
             self._ray.kill(actor)
+
+
+def _free(ray: Any) -> dict[str, float]:
+    """What the cluster has to give. Waits a little: what was given back a moment ago is not free at once."""
+    for _ in range(60):
+        have: dict[str, float] = ray.available_resources()
+        if have.get("CPU", 0) >= 1 or have.get("GPU", 0) >= 1:
+            return have
+        time.sleep(0.5)
+    raise ModelError("No processor of the Ray cluster is free. Wait for what runs there, or give it more machines.")
 
 
 class _Worker:

@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from imitable import __version__
+from imitable.cli import building
+from imitable.cli.building import Campaign, plain
 from imitable.errors import ImitableError
 
 app = typer.Typer(
@@ -22,24 +24,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Campaign = Annotated[Path, typer.Argument(metavar="DIR", help="The campaign's folder.")]
-
 
 def main() -> None:
     """Run the command line. Errors that the user can fix are printed without a traceback, with exit code 1."""
     try:
-        app()
+        app(args=_spelled_out(sys.argv[1:]))
     except ImitableError as error:
         from imitable.cli.printing import err
 
-        err.print(f"[bold red]imitable:[/] {_plain(str(error))}")
+        err.print(f"[bold red]imitable:[/] {plain(str(error))}")
         sys.exit(1)
 
 
-def _plain(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
+def _spelled_out(args: list[str]) -> list[str]:
+    """`--ray` alone means the processors of this machine."""
+    alone = [
+        at for at, arg in enumerate(args) if arg == "--ray" and (args[at + 1 : at + 2] or ["-"])[0].startswith("-")
+    ]
+    return [f"{arg}=local" if at in alone else arg for at, arg in enumerate(args)]
 
 
 def _version(wanted: bool) -> None:
@@ -64,35 +66,15 @@ def new(directory: Campaign) -> None:
     from imitable.commands.new import new as make
 
     for path in make(directory):
-        out.print(f"made {_plain(str(path))}")
+        out.print(f"made {plain(str(path))}")
     out.print("Keep secret.key: every id comes from it, and it is never exported.")
-    out.print(f"Next: edit campaign.toml if you like, then [bold]imitable build {_plain(str(directory))}[/]")
+    out.print(f"Next: edit campaign.toml if you like, then [bold]imitable build {plain(str(directory))}[/]")
 
 
-@app.command()
-def build(directory: Campaign) -> None:
-    """Run the model over the corpus; choose targets; draw their pools of items; seal the truths.
-
-    Safe to interrupt and to repeat: the same campaign.toml and secret.key give the same bytes.
-    """
-    from imitable.cli.printing import bar, out
-    from imitable.commands.build import build as make
-
-    where = _plain(str(directory))
-    try:
-        done = make(directory, progress=bar)
-    except KeyboardInterrupt as stop:
-        out.print(f"Stopped; nothing half-written was left. The same command does it: [bold]imitable build {where}[/]")
-        raise typer.Exit(3) from stop
-    if not done.fresh:
-        out.print(f"{where} is built already: {done.targets} targets, {done.items} items. Nothing had to be done.")
-    else:
-        out.print(f"Built {done.targets} targets with {done.items} items; truths are sealed in {where}.")
-    for one in done.left_out:
-        out.print(f"  left out {_plain(one.target_id)}: {_plain(one.reason)}")
-    for note in done.notes:
-        out.print(f"  note: {_plain(note)}")
-    out.print(f"Next: [bold]imitable publish {where} --platform web[/]")
+app.command()(building.build)
+app.command()(building.verify)
+app.command()(building.inspect)
+app.command("train-probe")(building.train_probe)
 
 
 @app.command()
@@ -109,10 +91,10 @@ def publish(
     from imitable.commands.publish import publish as make
 
     done = make(directory, platform=platform, places=links, dry_run=dry_run)
-    out.print(("Would make " if dry_run else "Made ") + _plain(done.what) + ".")
+    out.print(("Would make " if dry_run else "Made ") + plain(done.what) + ".")
     for path in done.files:
-        out.print(f"  {_plain(str(path))}")
-    out.print(f"Next: {_plain(done.next_step)}")
+        out.print(f"  {plain(str(path))}")
+    out.print(f"Next: {plain(done.next_step)}")
 
 
 @app.command()
@@ -129,13 +111,13 @@ def serve(
     from imitable.commands.serve import serve as run
 
     def ready(folder: Folder, address: str) -> None:
-        out.print(f"Serving '{_plain(folder.config.campaign.name)}' on {address}. Ctrl-C stops.")
+        out.print(f"Serving '{plain(folder.config.campaign.name)}' on {address}. Ctrl-C stops.")
         if (folder.path / "links.csv").exists():
-            out.print(f"Personal links are in {_plain(str(folder.path / 'links.csv'))}.")
+            out.print(f"Personal links are in {plain(str(folder.path / 'links.csv'))}.")
             if not folder.config.serve.public_url and not address.endswith(":8000"):
                 out.print(f"They start with http://127.0.0.1:8000; here they start with {address}.")
         elif not folder.config.platform.web.open:
-            out.print(f"No one is invited yet: imitable publish {_plain(str(directory))} --platform web")
+            out.print(f"No one is invited yet: imitable publish {plain(str(directory))} --platform web")
         sys.stdout.flush()
 
     run(directory, host=host, port=port, ready=ready)
@@ -148,12 +130,12 @@ def status(directory: Campaign) -> None:
     from imitable.commands.status import status as look
 
     seen = look(directory)
-    out.print(f"[bold]{_plain(seen.campaign)}[/]: {seen.targets} targets, {seen.links} links, {seen.sittings} sittings")
+    out.print(f"[bold]{plain(seen.campaign)}[/]: {seen.targets} targets, {seen.links} links, {seen.sittings} sittings")
     out.print(
         f"episodes: {seen.episodes_finished} finished of {seen.places} wanted, {seen.episodes_open} open; "
         f"{seen.guesses} guesses"
     )
-    out.print(f"Next: [bold]{_plain(seen.next_step)}[/]")
+    out.print(f"Next: [bold]{plain(seen.next_step)}[/]")
 
 
 @app.command()
@@ -171,7 +153,7 @@ def export(
     done = make(directory, out=out, with_text=with_text)
     console.print(f"Wrote {done.guesses} guesses of {done.annotators} annotators, {done.episodes} episodes.")
     if done.guesses:
-        console.print(f"Next: [bold]imitable rank {_plain(str(out))} --out RESULTS[/]")
+        console.print(f"Next: [bold]imitable rank {plain(str(out))} --out RESULTS[/]")
     else:
         console.print("Nobody has played yet, so there is nothing to rank.")
 

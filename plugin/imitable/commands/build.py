@@ -16,7 +16,16 @@ from imitable.commands.work import working
 from imitable.errors import BuildError
 from imitable.rounds import MadeTarget
 from imitable.selection import find_method
-from imitable.store import build_hash_of, holds_items, load_build, open_store, read_build, read_report, write_build
+from imitable.store import (
+    build_hash_of,
+    copy_build,
+    holds_items,
+    load_build,
+    open_store,
+    read_build,
+    read_report,
+    write_build,
+)
 
 
 @dataclass(frozen=True)
@@ -32,11 +41,12 @@ class Built:
     """False when the build was there already and nothing had to be done."""
 
 
-def build(directory: Path, *, ray: str | None = None, progress: Progress = silent) -> Built:
+def build(directory: Path, *, ray: str | None = None, copy_to: str | None = None, progress: Progress = silent) -> Built:
     """Build a campaign. Repeating it is safe: a finished build is only loaded into the store, if it must be.
 
     An interrupted one goes on with the shards that it had done. `ray` runs the model on a Ray cluster: its address, or
-    `local` for the processors of this machine; the result is the same, byte for byte.
+    `local` for the processors of this machine; the result is the same, byte for byte. `copy_to` is an fsspec address
+    where the build's files are put as well, report.json last.
 
     Raises ImitableError subclasses for anything the runner can mend; nothing half-written is left behind.
     """
@@ -63,6 +73,8 @@ def build(directory: Path, *, ray: str | None = None, progress: Progress = silen
                 write_build(folder.build, made, report)
         if (fresh and not played) or store.build_hash() != wanted:
             load_build(store, name=folder.config.campaign.name, build_hash=wanted, records=read_build(folder.build))
+        if copy_to is not None:
+            copy_build(folder.build, copy_to)
     finally:
         store.close()
     return Built(

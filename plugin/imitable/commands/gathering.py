@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,10 +138,8 @@ def _cut(folder: Folder, loaded: Loaded, work: Path, progress: Progress) -> _Cou
                 advance(1)
         if stream.counted() == before:
             return before
-        done.unlink()
-    for path in work.iterdir():
-        if path.suffix == ".npz":
-            path.unlink()
+    shutil.rmtree(work)  # results for another corpus, or shards that were not all written
+    work.mkdir(mode=0o700)
     stream = _Stream(folder)
     with progress("Cutting the corpus", 0) as advance:
         cut(

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from imitable.campaign import Folder
 from imitable.commands.folders import built
-from imitable.errors import MissingExtra, PlatformError
+from imitable.commands.unchanged import changed_inputs
+from imitable.errors import BuildError, MissingExtra, PlatformError
+from imitable.store import read_build, read_report
 
 
 def serve(
@@ -16,7 +18,8 @@ def serve(
 ) -> None:
     """Serve a built campaign until interrupted; requests in flight are finished first.
 
-    `ready` is told the folder and the address once the port is open. Port 0 takes a free one.
+    `ready` is told the folder and the address once the port is open. Port 0 takes a free one. Raises BuildError when
+    what the campaign was built from has changed.
     """
     try:
         import uvicorn
@@ -27,6 +30,7 @@ def serve(
     from imitable.game import Game
 
     with built(directory, as_configured=True) as (folder, store):
+        _refuse_what_changed(folder)
         try:
             listening = socket.create_server((host, port))
         except OSError as error:
@@ -41,3 +45,13 @@ def serve(
                 app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=10
             )
             uvicorn.Server(config).run(sockets=[listening])
+
+
+def _refuse_what_changed(folder: Folder) -> None:
+    """Raise BuildError when a model, probe, SAE or built file is not what the truths were computed from."""
+    report = read_report(folder.build)
+    if report is None:  # the database is enough to serve from
+        return
+    problems = changed_inputs(folder, report, read_build(folder.build)["targets"])
+    if problems:
+        raise BuildError("This is not the campaign that was built: " + " ".join(problems))

@@ -1,12 +1,23 @@
 """The record: SQLAlchemy Core tables and migrations, SQLite by default, PostgreSQL by URL; and the files of a build."""
 
 from imitable.store import tables
-from imitable.store.build_files import build_hash_of, holds_items, load_build, read_build, read_report, write_build
+from imitable.store.build_files import (
+    build_hash_of,
+    changed_files,
+    copy_build,
+    holds_items,
+    load_build,
+    read_build,
+    read_report,
+    write_build,
+)
 from imitable.store.engine import Store, insert_once, open_store
 
 __all__ = [
     "Store",
     "build_hash_of",
+    "changed_files",
+    "copy_build",
     "holds_items",
     "insert_once",
     "load_build",

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from sqlalchemy import delete, insert, select, text
 
 from imitable.campaign import Folder
-from imitable.errors import BuildError
+from imitable.errors import BuildError, MissingExtra
 from imitable.rounds import AnswerKey, Example, Item, MadeTarget, PlayedTarget
 from imitable.store import tables
 from imitable.store.engine import Store
@@ -64,6 +64,7 @@ def write_build(folder: Path, made: Sequence[MadeTarget], report: dict[str, Any]
             path = fresh / f"{name}.parquet"
             path.touch(mode=0o600)
             pq.write_table(pa.Table.from_pylist([asdict(record) for record in records]), path)
+        report = report | {"files": {path.name: _sha256(path) for path in sorted(fresh.iterdir())}}
         text = json.dumps(report, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
         (fresh / "report.json").touch(mode=0o600)
         (fresh / "report.json").write_text(text, encoding="utf-8")
@@ -78,6 +79,46 @@ def write_build(folder: Path, made: Sequence[MadeTarget], report: dict[str, Any]
         if old.exists() and not folder.exists():
             old.rename(folder)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def copy_build(folder: Path, address: str) -> None:
+    """Put the files of DIR/build at an fsspec address (s3://bucket/prefix, a folder), report.json last.
+
+    Raises BuildError when the address cannot be written, or MissingExtra when nothing here speaks to it.
+    """
+    try:
+        import fsspec
+
+        system, prefix = fsspec.core.url_to_fs(address)
+    except ImportError as error:
+        raise MissingExtra("aws" if address.startswith("s3:") else "models", wanted_for=f"Writing {address}") from error
+    except ValueError as error:
+        raise BuildError(
+            f"{address} is no address to write to ({error}). Give s3://bucket/prefix or a folder."
+        ) from error
+    try:
+        system.makedirs(prefix, exist_ok=True)
+        for path in sorted(folder.iterdir(), key=lambda each: each.suffix == ".json"):
+            system.put_file(str(path), f"{prefix.rstrip('/')}/{path.name}")
+    except Exception as error:  # every file system has errors of its own
+        raise BuildError(
+            f"{address} cannot be written ({error}). The build itself is whole, in {folder}; mend the address or its "
+            "permissions, and run the same command again."
+        ) from error
+
+
+def changed_files(folder: Path, report: dict[str, Any]) -> list[str]:
+    """Names of the files of DIR/build that are gone, or are not those that were written."""
+    return [
+        name
+        for name, digest in report["files"].items()
+        if not (folder / name).is_file() or _sha256(folder / name) != digest
+    ]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_report(folder: Path) -> dict[str, Any] | None:

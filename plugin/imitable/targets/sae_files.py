@@ -116,7 +116,7 @@ def _read_json(path: Path) -> tuple[bytes, dict[str, Any]]:
     try:
         raw = path.read_bytes()
         found = json.loads(raw)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CampaignError(
             f"{path} cannot be read ({error}). Name a folder with cfg.json and sae_weights.safetensors, as SAELens "
             "saves it."
@@ -131,6 +131,14 @@ def _whole(path: Path, config: Mapping[str, Any], key: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise CampaignError(f"{path}: {key} is {value!r} and not a number of 1 or more. Correct it.")
     return value
+
+
+def _table(path: Path, config: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """An object in the JSON; empty where there is none."""
+    value = config.get(key)
+    if not isinstance(value, dict | None):
+        raise CampaignError(f"{path}: {key} is {value!r} and not an object. Put back what SAELens wrote.")
+    return value or {}
 
 
 def _refuse_the_unknown(path: Path, config: Mapping[str, Any], since_6: bool) -> None:
@@ -148,9 +156,8 @@ def _refuse_the_unknown(path: Path, config: Mapping[str, Any], since_6: bool) ->
 
 
 def _architecture(path: Path, config: Mapping[str, Any]) -> tuple[Architecture, int]:
-    named = config.get("architecture", "standard")
+    named = str(config.get("architecture", "standard"))
     function = config.get("activation_fn_str", config.get("activation_fn")) or "relu"
-    kwargs = config.get("activation_fn_kwargs") or {}
     if named in ("batchtopk", "matryoshka_batchtopk"):
         raise CampaignError(
             f"{path}: '{named}' is an SAE in training: its latents depend on the rest of the batch. Save it with "
@@ -161,7 +168,7 @@ def _architecture(path: Path, config: Mapping[str, Any]) -> tuple[Architecture, 
             f"{path}: architecture '{named}' is not supported; {', '.join(_ARCHITECTURES)} are. {_CHOOSE}"
         )
     if function == "topk" and named in ("standard", "topk"):
-        return "topk", _whole(path, {"activation_fn_kwargs.k": kwargs.get("k")}, "activation_fn_kwargs.k")
+        return "topk", _whole(path, _table(path, config, "activation_fn_kwargs"), "k")
     if function not in ("relu", "topk" if named == "topk" else "relu"):
         raise CampaignError(f"{path}: activation function '{function}' of a {named} SAE is not supported. {_CHOOSE}")
     architecture = _ARCHITECTURES[named]
@@ -172,7 +179,7 @@ def _architecture(path: Path, config: Mapping[str, Any]) -> tuple[Architecture, 
 
 def _hook(path: Path, about: Mapping[str, Any]) -> tuple[Place, int]:
     hook = about.get("hook_name", about.get("hook_point"))
-    match = re.fullmatch(r"blocks\.(\d+)\.(.+)", hook) if isinstance(hook, str) else None
+    match = re.fullmatch(r"blocks\.([0-9]{1,4})\.(.+)", hook) if isinstance(hook, str) else None
     if match is None or match[2] not in _PLACES:
         raise CampaignError(
             f"{path}: hook_name {hook!r} is not a place that is read here; blocks.L. followed by {', '.join(_PLACES)} "
@@ -185,14 +192,14 @@ def _hook(path: Path, about: Mapping[str, Any]) -> tuple[Place, int]:
 
 
 def _refuse_processed_models(path: Path, about: Mapping[str, Any], since_6: bool) -> None:
-    kwargs = about.get("model_from_pretrained_kwargs")
-    if kwargs is None and not since_6:
+    if about.get("model_from_pretrained_kwargs") is None and not since_6:
         raise CampaignError(
             f"{path} is older than SAELens' note of how the model was loaded. Where it was loaded without processing "
             'of its weights, add to cfg.json: "model_from_pretrained_kwargs": {}'
         )
+    kwargs = _table(path, about, "model_from_pretrained_kwargs")
     for key in _PROCESSING:
-        if (kwargs or {}).get(key):
+        if kwargs.get(key):
             raise CampaignError(
                 f"{path}: it was trained on a model whose weights were processed on loading ({key}), and here the "
                 f"model runs as it is, so that the latents would be wrong. {_CHOOSE}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -86,7 +87,7 @@ def _layer(path: Path, metadata: Mapping[str, str]) -> int | None:
     stated = metadata.get("layer")
     if stated is None:
         return None
-    if not (stated.isascii() and stated.isdigit()):
+    if not re.fullmatch("[0-9]{1,4}", stated):
         raise CampaignError(f"{path}: its metadata says layer '{stated}'. Write the block's number, from 0 upwards.")
     return int(stated)
 

@@ -1,0 +1,144 @@
+"""`imitable verify`, and what is looked at before a campaign is served."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from sqlalchemy import update
+from typer.testing import CliRunner
+
+from building import builtin_model, campaign, edit
+from imitable.campaign import open_folder
+from imitable.cli.app import app
+from imitable.commands.build import build
+from imitable.commands.serve import serve
+from imitable.commands.verify import verify
+from imitable.errors import BuildError
+from imitable.store import open_store, tables
+from imitable.targets import write_vectors
+
+
+def own_model(path: Path) -> Path:
+    """A campaign with a copy of the built-in model, which a test may change, and a probe of random weights."""
+    directory = campaign(path, model='path = "model"', chosen="units = [0, 1, 2]")
+    shutil.copytree(builtin_model(), directory / "model")
+    weight = np.random.default_rng(0).normal(size=(1, 64)).astype(np.float32)
+    write_vectors(directory / "chance.safetensors", weight=weight, metadata={"layer": "2"})
+    more = '[[targets]]\nkind = "probe"\nfile = "chance.safetensors"\n[episode]'
+    edit(directory, "[episode]", more)
+    build(directory)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return own_model(tmp_path_factory.mktemp("verify") / "c")
+
+
+@pytest.fixture
+def directory(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "c"))
+
+
+def test_truths_are_found_again_within_rounding(directory: Path) -> None:
+    seen = verify(directory, sample=50)
+    assert (seen.checked, seen.problems) == (50, ())
+    assert seen.of == verify(directory, sample=10**6).checked
+    assert seen.largest <= 1e-5
+
+
+def test_the_command_says_so_with_exit_code_0(directory: Path) -> None:
+    done = CliRunner().invoke(app, ["verify", str(directory), "--sample", "20"])
+    assert done.exit_code == 0, done.output
+    assert "Recomputed 20 of" in done.output
+    assert "Models, files and database are those of the build." in done.output
+
+
+def nudge_weights(directory: Path) -> None:
+    path = directory / "model" / "model.safetensors"
+    weights = load_file(path)
+    weights["model.layers.1.mlp.up_proj.weight"] *= 1.01
+    save_file(weights, path, metadata={"format": "pt"})
+
+
+def change_tokenizer(directory: Path) -> None:
+    path = directory / "model" / "tokenizer.json"
+    tokenizer = json.loads(path.read_text(encoding="utf-8"))
+    tokenizer["normalizer"]["normalizers"].append({"type": "Lowercase"})
+    path.write_text(json.dumps(tokenizer), encoding="utf-8")
+
+
+def replace_probe(directory: Path) -> None:
+    path = directory / "chance.safetensors"
+    path.unlink()
+    write_vectors(path, weight=np.ones((1, 64), np.float32), metadata={"layer": "2"})
+
+
+def change_built_truths(directory: Path) -> None:
+    path = directory / "build" / "truths.parquet"
+    table = pq.read_table(path)
+    pq.write_table(table.take(list(range(len(table)))[::-1]), path)
+
+
+def change_stored_truth(directory: Path) -> None:
+    store = open_store(open_folder(directory))
+    with store.write() as connection:
+        connection.execute(update(tables.truths).values(truth=1.0))
+    store.close()
+
+
+Damage = Callable[[Path], None]
+
+CHANGES: list[tuple[Damage, str]] = [
+    (nudge_weights, r"model is not the model that was built from: model\.safetensors changed since"),
+    (change_tokenizer, r"tokenizer\.json changed since\. Put the old model back, or build again\."),
+    (replace_probe, r"chance\.safetensors is not the file that was built from\. Put the old one back"),
+    (change_built_truths, r"truths\.parquet is not the file that was built\. Put it back, or remove"),
+]
+
+
+@pytest.mark.parametrize(("damage", "said"), CHANGES)
+def test_what_changed_is_named_with_exit_code_4_and_is_not_served(damage: Damage, said: str, directory: Path) -> None:
+    damage(directory)
+    problems = " ".join(verify(directory, sample=30).problems)
+    done = CliRunner().invoke(app, ["verify", str(directory)])
+    assert done.exit_code == 4
+    with pytest.raises(BuildError, match=r"^This is not the campaign that was built: .*" + said) as refused:
+        serve(directory, port=0)
+    assert str(refused.value).removeprefix("This is not the campaign that was built: ") in problems
+
+
+def test_changed_weights_show_in_the_truths_too(directory: Path) -> None:
+    nudge_weights(directory)
+    seen = verify(directory, sample=10**6)
+    assert seen.largest > 1e-3
+    assert any("standard deviations from the stored one" in problem for problem in seen.problems)
+    assert any("has other weights, configuration or tokenizer" in problem for problem in seen.problems)
+
+
+def test_a_database_with_other_truths_is_found_out(directory: Path) -> None:
+    change_stored_truth(directory)
+    (problem,) = verify(directory, sample=5).problems
+    assert "the database holds other truths than" in problem
+
+
+def test_a_campaign_that_is_not_built_says_how(tmp_path: Path) -> None:
+    directory = campaign(tmp_path / "c")
+    with pytest.raises(BuildError, match=r"is not built yet\. Build it with: imitable build"):
+        verify(directory)
+
+
+def test_threads_do_not_matter(directory: Path) -> None:
+    torch.set_num_threads(2)
+    try:
+        assert verify(directory, sample=50).largest <= 1e-5
+    finally:
+        torch.set_num_threads(1)
