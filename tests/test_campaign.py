@@ -40,7 +40,11 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     "an unknown kind": ("sites =", 'kind = "vibe"\nsites =', r"table \[targets\], key '#1.kind': .*'latent'.*'vibe'"),
     "a probe without a file": ("sites =", 'kind = "probe"\nsites =', r"kind 'probe' needs file = "),
     "a file for neurons": ("sites =", 'file = "x.safetensors"\nsites =', r"file is for directions, .* not for neurons"),
-    "a file with no name for ids": ("sites =", 'kind = "probe"\nfile = "a b.safetensors"\nsites =', r"'a b' cannot stand"),
+    "a file with no name for ids": (
+        "sites =",
+        'kind = "probe"\nfile = "a b.safetensors"\nsites =',
+        r"'a b' cannot stand",
+    ),
     "two ways to choose": ("sites =", 'select = {method = "random", count = 1}\nsites =', "needs either units"),
     "an unknown level": ("practice = 3", 'practice = 3\nlevels = ["telepathy"]', "level 'telepathy' is not one of"),
     "a level twice": ("practice = 3", 'practice = 3\nlevels = ["text", "text"]', "levels repeats itself"),

@@ -23,7 +23,12 @@ MISTAKES: dict[str, Mistake] = {
         CampaignError,
         r"stories260K has no site 'mlp\.9'\. It has mlp\.0, .*mlp\.4: name",
     ),
-    "a site of another kind": ('"mlp.1"', '"head.0.norm"', CampaignError, r"'head\.0\.norm' holds heads, and this .*kind 'neuron'"),
+    "a site of another kind": (
+        '"mlp.1"',
+        '"head.0.norm"',
+        CampaignError,
+        r"'head\.0\.norm' holds heads, and this .*kind 'neuron'",
+    ),
     "a unit that is not there": (
         "[0, 1,",
         "[0, 172,",

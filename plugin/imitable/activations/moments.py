@@ -34,7 +34,8 @@ class Moments:
     @property
     def sd(self) -> Doubles:
         """Standard deviation."""
-        return np.sqrt(self.powers[0] / max(self.count, 1))
+        sd: Doubles = np.sqrt(self.powers[0] / max(self.count, 1))
+        return sd
 
     @property
     def kurtosis(self) -> Doubles:

@@ -18,6 +18,10 @@ from imitable.activations.sites import Site, Tap
 from imitable.errors import ModelError
 
 Floats = npt.NDArray[np.float32]
+Places = npt.NDArray[np.int64]
+"""Places of tokens in a shard, (windows, length)."""
+Take = Callable[[Tap, Any, Places], None]
+"""Told a tap, what it caught, (windows, length, d), and the tokens' places."""
 Dtype = Literal["float32", "bfloat16"]
 
 _DEVICE_BATCH_TOKENS = 2**16
@@ -43,12 +47,17 @@ def moments(loaded: Loaded, shard: Shard, work: Work) -> dict[str, Moments]:
     import torch
 
     sums = {site.name: Sums(site.width) for site in work.sites}
-    for places, caught in run(loaded, shard, _taps(work.sites), dtype=work.dtype):
-        rows = torch.from_numpy(np.flatnonzero(shard.focusable[places])).to(loaded.device)
+    sites = _by_tap(work.sites)
+
+    def take(tap: Tap, caught: Any, places: Places) -> None:
+        rows = torch.from_numpy(np.flatnonzero(shard.focusable[places])).to(caught.device)
         if len(rows):
-            for site in work.sites:
-                picked = caught[site.tap].reshape(-1, site.d_in)[rows]
+            picked = caught.reshape(-1, caught.shape[-1]).index_select(0, rows)
+            for site in sites[tap]:
                 sums[site.name].add(site.reading(picked, None))
+
+    for _ in run(loaded, shard, list(sites), take, dtype=work.dtype):
+        pass
     found = {name: each.result() for name, each in sums.items()}
     for name, each in found.items():
         if each.count and not (np.isfinite(each.mean).all() and np.isfinite(each.powers).all()):
@@ -60,32 +69,36 @@ def columns(loaded: Loaded, shard: Shard, work: Work) -> dict[str, Floats]:
     """Activations of chosen units at every token of the shard."""
     chosen = {site.name: (work.units or {})[site.name] for site in work.sites}
     read = {name: np.empty((len(shard.tokens), len(units)), np.float32) for name, units in chosen.items()}
-    for places, caught in run(loaded, shard, _taps(work.sites), dtype=work.dtype):
-        for site in work.sites:
-            values = site.reading(caught[site.tap], chosen[site.name]).cpu().numpy()
+    sites = _by_tap(work.sites)
+
+    def take(tap: Tap, caught: Any, places: Places) -> None:
+        for site in sites[tap]:
+            values = site.reading(caught, chosen[site.name]).cpu().numpy()
             if not np.isfinite(values).all():
                 raise not_finite(loaded, site.name)
             read[site.name][places] = values
+
+    for _ in run(loaded, shard, list(sites), take, dtype=work.dtype):
+        pass
     return read
 
 
-def run(
-    loaded: Loaded, shard: Shard, taps: Sequence[Tap], *, dtype: Dtype = "float32"
-) -> Iterator[tuple[npt.NDArray[np.int64], dict[Tap, Any]]]:
+def run(loaded: Loaded, shard: Shard, taps: Sequence[Tap], take: Take, *, dtype: Dtype = "float32") -> Iterator[Places]:
     """Run the model on every window of the shard, in batches of windows of one length.
 
-    Yields the tokens' places in the shard, (windows, length), and what each tap caught, (windows, length, d). The
-    batches are a function of the shard alone. The forward pass ends as soon as every tap has caught something.
+    `take` is given what each tap catches, at once, so that the model's own memory is not kept. Yields the batch's
+    tokens' places after each batch. Batches are a function of the shard alone. The forward pass ends as soon as every
+    tap has caught something.
     """
     import torch
 
     at_once = BATCH_TOKENS if loaded.device == "cpu" else _DEVICE_BATCH_TOKENS
-    model = loaded.in_dtype(dtype)
-    with _listening(model, taps) as hear:
+    with _listening(loaded.in_dtype(dtype), taps, take) as hear:
         for _windows, places in shard.batches(at_once):
             tokens = torch.from_numpy(shard.tokens[places].astype(np.int64)).to(loaded.device)
             with torch.inference_mode():
-                yield places, {tap: x.reshape(*tokens.shape, x.shape[-1]) for tap, x in hear(tokens).items()}
+                hear(tokens, places)
+            yield places
 
 
 @contextmanager
@@ -106,19 +119,23 @@ class _Enough(Exception):
 
 
 @contextmanager
-def _listening(model: Any, taps: Sequence[Tap]) -> Iterator[Callable[[Any], dict[Tap, Any]]]:
+def _listening(model: Any, taps: Sequence[Tap], take: Take) -> Iterator[Callable[[Any, Places], None]]:
     """Hooks on the taps, and a function that runs the model on a (windows, length) tensor of tokens.
 
-    Several threads may listen to one model: each keeps what its own forward pass caught.
+    Several threads may listen to one model: each takes what its own forward pass caught.
     """
     mine = threading.get_ident()
-    caught: dict[Tap, Any] = {}
+    caught: set[Tap] = set()
+    places: Places
 
     def catch(tap: Tap, value: Any) -> None:
-        if threading.get_ident() == mine:
-            caught[tap] = value[0] if isinstance(value, tuple) else value
-            if len(caught) == len(taps):
-                raise _Enough
+        if threading.get_ident() != mine:
+            return
+        x = value[0] if isinstance(value, tuple) else value
+        take(tap, x.reshape(*places.shape, x.shape[-1]), places)
+        caught.add(tap)
+        if len(caught) == len(taps):
+            raise _Enough
 
     def into(tap: Tap) -> Callable[[Any, Any], None]:
         return lambda _module, arguments: catch(tap, arguments)
@@ -127,22 +144,25 @@ def _listening(model: Any, taps: Sequence[Tap]) -> Iterator[Callable[[Any], dict
         return lambda _module, _arguments, result: catch(tap, result)
 
     handles = []
-    for tap in dict.fromkeys(taps):
+    for tap in taps:
         module = model.get_submodule(tap.module)
         if tap.side == "input":
             handles.append(module.register_forward_pre_hook(into(tap)))
         else:
             handles.append(module.register_forward_hook(out_of(tap)))
 
-    def hear(tokens: Any) -> dict[Tap, Any]:
+    def hear(tokens: Any, at: Places) -> None:
+        nonlocal places
+        places = at
         caught.clear()
         try:
             model(input_ids=tokens)
         except _Enough:
-            return dict(caught)
+            return
+        silent = next(tap.module for tap in taps if tap not in caught)
         raise ModelError(
-            f"Only {len(caught)} of {len(taps)} places in the model were reached by a text; {taps[0].module} may be "
-            "one that was not. Choose other sites."
+            f"{silent} was not reached when the model ran on a text, so that nothing can be read there. Choose other "
+            "sites."
         )
 
     try:
@@ -152,8 +172,11 @@ def _listening(model: Any, taps: Sequence[Tap]) -> Iterator[Callable[[Any], dict
             handle.remove()
 
 
-def _taps(sites: Sequence[Site]) -> list[Tap]:
-    return list(dict.fromkeys(site.tap for site in sites))
+def _by_tap(sites: Sequence[Site]) -> dict[Tap, list[Site]]:
+    found: dict[Tap, list[Site]] = {}
+    for site in sites:
+        found.setdefault(site.tap, []).append(site)
+    return found
 
 
 def not_finite(loaded: Loaded, site: str) -> ModelError:

@@ -48,4 +48,10 @@ class Coordinates:
     """Units that are coordinates of what was caught: MLP neurons."""
 
     def __call__(self, caught: Any, units: Sequence[int] | None) -> Any:
-        return (caught if units is None else caught[..., list(units)]).float()
+        import torch
+
+        if units is None:
+            return caught.float()
+        rows = caught.reshape(-1, caught.shape[-1])
+        chosen = rows.index_select(1, torch.tensor(units, device=caught.device))
+        return chosen.float().reshape(*caught.shape[:-1], len(units))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -64,14 +65,18 @@ def residuals(
         chosen.append(np.sort(rng.permutation(places)[:TOKENS_A_TEXT]))
     wanted = np.concatenate(chosen)
     rows: Floats | None = None
+
+    def take(_tap: Tap, caught: Any, places: Ints) -> None:
+        nonlocal rows
+        at = np.searchsorted(wanted, places).clip(max=len(wanted) - 1)
+        hit = wanted[at] == places
+        values = caught.float().cpu().numpy()
+        if rows is None:
+            rows = np.empty((len(wanted), values.shape[-1]), np.float32)
+        rows[at[hit]] = values[hit]
+
     with one_thread():
-        for places, caught in run(loaded, shard, [tap]):
-            at = np.searchsorted(wanted, places).clip(max=len(wanted) - 1)
-            hit = wanted[at] == places
-            values = caught[tap].float().cpu().numpy()
-            if rows is None:
-                rows = np.empty((len(wanted), values.shape[-1]), np.float32)
-            rows[at[hit]] = values[hit]
+        for places in run(loaded, shard, [tap], take):
             if tick is not None:
                 tick(places.size)
     if rows is None:

@@ -1,4 +1,4 @@
-"""`imitable verify`: are the truths what the model gives on the stored tokens, and is everything what was built from?"""
+"""`imitable verify`: are the truths what the model gives on the stored tokens, and is all what it was built from?"""
 
 from __future__ import annotations
 
