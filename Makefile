@@ -12,7 +12,7 @@ OUT ?= imitable-demo
 .PHONY: help demo test test-long check models benchmark-activations clean
 
 help:  ## Show this list.
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 24
 
 demo: $(VENV)/.installed  ## The whole loop: a real model, a game server, simulated annotators, a ranking, a report.
 	@$(BIN)/imitable demo --out $(OUT)

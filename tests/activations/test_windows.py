@@ -225,6 +225,12 @@ def test_texts_that_are_too_short_give_nothing(loaded: Loaded) -> None:
     assert cut(loaded) == []
 
 
+def test_white_space_alone_gives_nothing_however_short_windows_may_be() -> None:
+    for name in FAMILIES:
+        for text in ("", " ", "\n\t \u3000", "\ufeff", "\u200b\x01"):
+            assert cut(family(name)[0], text, shortest=1) == []
+
+
 def test_a_length_that_leaves_no_room_for_text_gives_nothing() -> None:
     for name in FAMILIES:
         assert cut(family(name)[0], *stories(3), shortest=1, longest=2) == []

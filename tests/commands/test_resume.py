@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -53,7 +53,7 @@ def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
 class Counting(Threads):
     """Counts the shards that the model is run on, by what is computed."""
 
-    ran: list[str] = []
+    ran: ClassVar[list[str]] = []
 
     def map(self, work: Work, shards: Any) -> Iterator[dict[str, Any]]:
         def counted() -> Iterator[Shard]:

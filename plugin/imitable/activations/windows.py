@@ -88,8 +88,11 @@ def windows(
     """Cut every text into windows of `shortest` to `longest` tokens, special tokens included.
 
     Each window's characters are tokenized again by themselves, so that its tokens are the tokens of the text shown.
-    `documents` has the document of every text (or `block` consecutive texts make one). What is left over at a text's
-    end (or at that of every 10,000 characters) and is too short is not used. Call it with a chunk of texts at a time: memory grows with the chunk.
+    `documents` has the document of every text (or `block` consecutive texts make one). What is left over at the end of
+    a text, or of a stretch of 10,000 characters, and is too short is not used. Call it with a chunk of texts at a
+    time: memory grows with the chunk.
+
+    Raises ModelError for a tokenizer that does not do the same every time, or does more than its tokenizer.json says.
     """
     if documents is None:
         documents = [number // (block or 1) for number in range(len(texts))]
@@ -141,14 +144,17 @@ def _encoder(tokenizer: Any) -> Callable[[Sequence[str], bool], list[Any]]:
 
 def _stretches(text: str) -> Iterator[str]:
     """A text in parts that any tokenizer can take in, cut between words, or at least between characters as shown."""
-    while len(text) > _STRETCH:
-        spaces = (at for at in range(_STRETCH, _STRETCH // 2, -1) if text[at].isspace())
-        joined = _joined(_flags(text[: _STRETCH + 1]))
-        borders = (at for at in range(_STRETCH, _STRETCH // 2, -1) if not joined[at])
-        end = next(spaces, None) or next(borders, _STRETCH)
-        yield text[:end]
-        text = text[end:]
-    yield text
+    begin = 0
+    while len(text) - begin > _STRETCH:
+        end = begin + _STRETCH
+        places = range(end, begin + _STRETCH // 2, -1)
+        cut = next((at for at in places if text[at].isspace()), None)
+        if cut is None:
+            joined = _joined(_flags(text[begin : end + 1]))
+            cut = next((at for at in places if not joined[at - begin]), end)
+        yield text[begin:cut]
+        begin = cut
+    yield text[begin:]
 
 
 def _special(tokenizer: Any) -> list[int]:

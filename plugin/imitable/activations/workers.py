@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -82,6 +83,7 @@ class RayWorkers:
             raise MissingExtra("scale", wanted_for="Building on many machines") from error
         if not ray.is_initialized():
             try:
+                _knock(address)
                 ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
             except (ConnectionError, ValueError, RuntimeError, OSError) as error:
                 raise ModelError(
@@ -113,6 +115,13 @@ class RayWorkers:
         """Give the workers back."""
         for actor in self._actors:
             self._ray.kill(actor)
+
+
+def _knock(address: str | None) -> None:
+    """Raise OSError at once where nothing listens: Ray itself would try for minutes."""
+    host, _, port = (address or "").rpartition("//")[2].rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def _free(ray: Any) -> dict[str, float]:

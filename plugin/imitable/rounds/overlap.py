@@ -20,7 +20,7 @@ RUN = 12
 KEPT_FIRST: tuple[Split, ...] = ("held_out", "practice", "examples")
 """Which split keeps a text that stands in several."""
 
-_PIECES = 64
+_PIECES = 256
 _RECORD = np.dtype([("hash", "u8"), ("rank", "u1"), ("whole", "?"), ("shard", "u4"), ("window", "u4")])
 _PRIME = np.uint64(0x9E3779B97F4A7C15)
 
@@ -37,15 +37,15 @@ def windows_to_keep(
     """
     ranks = np.array([KEPT_FIRST.index(split) for split in splits], dtype=np.uint8)
     keep: list[Flags] = []
-    files = [(work / f"runs-{piece:02d}").open("wb") for piece in range(_PIECES)]
+    files = [(work / f"runs-{piece:03d}").open("wb") for piece in range(_PIECES)]
     try:
         for number, shard in enumerate(shards):
             keep.append(np.ones(len(shard), dtype=bool))
             records = _hashes(shard, special)
             records["shard"] = number
             records["rank"] = ranks[shard.document[records["window"]]]
-            records = records[np.argsort(records["hash"] >> np.uint64(58), kind="stable")]
-            borders = np.searchsorted(records["hash"] >> np.uint64(58), np.arange(_PIECES + 1, dtype=np.uint64))
+            records = records[np.argsort(records["hash"] >> np.uint64(56), kind="stable")]
+            borders = np.searchsorted(records["hash"] >> np.uint64(56), np.arange(_PIECES + 1, dtype=np.uint64))
             for file, start, stop in zip(files, borders[:-1], borders[1:], strict=True):
                 file.write(records[start:stop].tobytes())
     finally:
