@@ -29,7 +29,7 @@ def loaded_from(model: Any, folder: Path) -> Loaded:
 
 
 def shard_of(loaded: Loaded, texts: list[str]) -> Shard:
-    return Shard.of(windows(loaded, texts, block=1, shortest=12, longest=32))
+    return Shard.of(windows(loaded, texts, documents=range(len(texts)), shortest=12, longest=32))
 
 
 @pytest.mark.parametrize(

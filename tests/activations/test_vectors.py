@@ -119,7 +119,7 @@ def test_the_last_block_is_read_before_the_final_norm(tmp_path: Path) -> None:
     vectors = probes(tmp_path, width=64, layer=str(last), model_sha256=loaded.sha256)
     site = vector_site(vectors, anatomy, kind="probe", name="a", model_sha256=loaded.sha256)
     text = "One day a little girl named Lily went to the park with her red ball and saw a big dog there."
-    cut = windows(loaded, [text], block=1, shortest=12, longest=64)
+    cut = windows(loaded, [text], documents=[0], shortest=12, longest=64)
     read = columns(loaded, Shard.of(cut), Work((site,), {site.name: (0, 1)}, "float32"))[site.name]
     with torch.no_grad():
         outputs = loaded.model(input_ids=torch.tensor([cut[0].token_ids]), output_hidden_states=True).hidden_states

@@ -11,13 +11,13 @@ import fsspec
 import pytest
 import ray
 from moto.server import ThreadedMotoServer
+from typer.testing import CliRunner
 
 from building import build_bytes, campaign, edit, stories
 from imitable.cli.app import app
 from imitable.commands.build import build
 from imitable.errors import BuildError, CorpusError, ModelError
 from imitable.store import read_build
-from typer.testing import CliRunner
 
 CHOSEN = 'select = { method = "kurtosis", count = 3 }'
 

@@ -179,7 +179,8 @@ def test_a_targets_page_holds_every_item_with_truth_raw_activation_and_every_tok
             assert numbers == list(range(len(item.offsets)))
             shown = words(re.findall(r'<p class="shaded".*?</p>', card, flags=re.DOTALL)[0])
             assert item.text.replace(" ", "")[:4] in shown.replace(" ", "")
-            assert f"<small>{answer.truth + 0.0:.1f}</small>".replace("-", "−").replace("−0.0", "0.0") in card
+            number = f"{answer.truth:.1f}".replace("-", "−").replace("−0.0", "0.0")
+            assert f'<small dir="ltr">{number}</small>' in card
             truths.append((item.stratum, answer.truth))
             strata.append(item.stratum)
         assert not by_item

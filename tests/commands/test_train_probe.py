@@ -72,7 +72,7 @@ def test_the_file_works_as_a_target_on_texts_it_has_not_seen(trained: Trained, f
     vectors = read_vectors(trained.path)
     site = vector_site(vectors, study(loaded), kind="probe", name="named", model_sha256=loaded.sha256)
     fresh = TEXTS[600:800]
-    cut = windows(loaded, fresh, block=1, shortest=12, longest=32)
+    cut = windows(loaded, fresh, documents=range(len(fresh)), shortest=12, longest=32)
     first = [window for at, window in enumerate(cut) if at == 0 or window.document != cut[at - 1].document]
     shard = Shard.of(first)
     read = columns(loaded, shard, Work((site,), {site.name: (0,)}, "float32"))[site.name][:, 0]

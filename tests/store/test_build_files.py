@@ -54,7 +54,7 @@ def test_a_failed_write_leaves_the_old_build_and_no_trace(tmp_path: Path) -> Non
     with pytest.raises(TypeError):
         write_build(tmp_path / "build", [one_target(0.7)], {"build_hash": object()})
     assert [path.name for path in tmp_path.iterdir()] == ["build"]
-    assert read_report(tmp_path / "build") == {"build_hash": "old"}
+    assert (read_report(tmp_path / "build") or {})["build_hash"] == "old"
     assert read_build(tmp_path / "build")["truths"][0].truth == 0.1 + 0.2
 
 

@@ -9,7 +9,7 @@ from imitable.activations.moments import Moments, merged
 from imitable.activations.running import Work
 from imitable.activations.shards import Shard, joined, save_arrays
 from imitable.activations.sites import Site, Tap
-from imitable.activations.windows import FOCUS_AFTER, Window, windows
+from imitable.activations.windows import FOCUS_AFTER, Window, special_tokens, windows
 from imitable.activations.workers import RayWorkers, Threads, Workers
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "read_corpus",
     "save_arrays",
     "scan_dtype",
+    "special_tokens",
     "stream_corpus",
     "study",
     "window_again",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from imitable.activations.clusters import VISIBLE, Bools, flags_of, joined_at
 from imitable.activations.models import Loaded
 from imitable.errors import ModelError
 
@@ -20,42 +20,6 @@ FOCUS_AFTER = 8
 _STRETCH = 10_000
 """Most characters that are tokenized at once: some tokenizers take time with the square of an unspaced text."""
 
-_VISIBLE, _TO_THE_LEFT, _TO_THE_RIGHT, _HALF_A_FLAG = 1, 2, 4, 8
-"""What a code point is: something to see, shown as one with what stands before it (or after it), half a flag."""
-
-_BLANK = "\u115f\u1160\u2800\u3164\uffa0"
-"""Letters and symbols by category that show nothing: Hangul fillers, the braille pattern without dots."""
-
-_CONTINUING = (
-    ("\u1160", "\u11ff"),  # vowels and finals of Hangul syllables
-    ("\ud7b0", "\ud7ff"),
-    ("\u200c", "\u200d"),  # zero-width joiner and non-joiner
-    ("\uff9e", "\uff9f"),  # half-width voicing marks
-    ("\U0001f3fb", "\U0001f3ff"),  # skin tones
-    ("\U000e0020", "\U000e007f"),  # tags: the flags of Scotland and Wales
-)
-"""Ranges of code points, besides marks, that are shown as one with what stands before them."""
-
-_OPENING = (
-    ("\r", "\r"),
-    ("\u200d", "\u200d"),
-    ("\u1100", "\u115f"),  # initials of Hangul syllables
-    ("\ua960", "\ua97c"),
-    ("\u0600", "\u0605"),  # signs that Arabic and Syriac write around what follows
-    ("\u06dd", "\u06dd"),
-    ("\u070f", "\u070f"),
-    ("\u0890", "\u0891"),
-    ("\u08e2", "\u08e2"),
-    ("\u0d4e", "\u0d4e"),
-    ("\U000110bd", "\U000110bd"),
-    ("\U000110cd", "\U000110cd"),
-)
-"""Ranges of code points, besides viramas, that are shown as one with what follows them."""
-
-_VIRAMA = 9
-"""Combining class of the signs that bind two consonants into one."""
-
-Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
 
@@ -80,22 +44,19 @@ def windows(
     loaded: Loaded,
     texts: Sequence[str],
     *,
-    documents: Sequence[int] | None = None,
+    documents: Sequence[int],
     shortest: int,
     longest: int,
-    block: int | None = None,
 ) -> list[Window]:
     """Cut every text into windows of `shortest` to `longest` tokens, special tokens included.
 
     Each window's characters are tokenized again by themselves, so that its tokens are the tokens of the text shown.
-    `documents` has the document of every text (or `block` consecutive texts make one). What is left over at the end of
+    `documents` has the document of every text. What is left over at the end of
     a text, or of a stretch of 10,000 characters, and is too short is not used. Call it with a chunk of texts at a
     time: memory grows with the chunk.
 
     Raises ModelError for a tokenizer that does not do the same every time, or does more than its tokenizer.json says.
     """
-    if documents is None:
-        documents = [number // (block or 1) for number in range(len(texts))]
     encode = _encoder(loaded.tokenizer)
     specials = loaded.tokenizer.num_special_tokens_to_add()
     room, least = longest - specials, max(shortest - specials, 1)
@@ -118,7 +79,7 @@ def windows(
                 piece.tokens = tokens
                 pieces.append(piece)
     pieces.sort(key=lambda piece: piece.number)
-    made = _made(pieces, _special(loaded.tokenizer))
+    made = _made(pieces, special_tokens(loaded.tokenizer))
     for window in made[:1] + made[-1:]:
         if tuple(loaded.tokenizer(window.text)["input_ids"]) != window.token_ids:
             raise ModelError(
@@ -150,14 +111,15 @@ def _stretches(text: str) -> Iterator[str]:
         places = range(end, begin + _STRETCH // 2, -1)
         cut = next((at for at in places if text[at].isspace()), None)
         if cut is None:
-            joined = _joined(_flags(text[begin : end + 1]))
+            joined = joined_at(flags_of(text[begin : end + 1]))
             cut = next((at for at in places if not joined[at - begin]), end)
         yield text[begin:cut]
         begin = cut
     yield text[begin:]
 
 
-def _special(tokenizer: Any) -> list[int]:
+def special_tokens(tokenizer: Any) -> list[int]:
+    """Ids of tokens that stand for no text, those without a role included."""
     added = tokenizer.added_tokens_decoder.items()
     return sorted({*tokenizer.all_special_ids, *(number for number, token in added if token.special)})
 
@@ -209,7 +171,7 @@ class _Unread:
                 if text[place].isspace() or text[place - 1].isspace():
                     return at, place
                 seen.append((at, place))
-        joined = self.joined = _joined(_flags(text)) if self.joined is None else self.joined
+        joined = self.joined = joined_at(flags_of(text)) if self.joined is None else self.joined
         whole = [(at, place) for at, place in seen if self.tokens.token_to_chars(at - 1)[1] <= place]
         best = [(at, place) for at, place in whole if not joined[place]] or whole or seen
         return best[0] if best else (stop, self.begin)
@@ -233,9 +195,9 @@ def _made(pieces: Sequence[_Piece], special: Sequence[int]) -> list[Window]:
     real = right > left
     past: Ints = np.cumsum(real) - real
     past = past - np.repeat(past[last - sizes], sizes)
-    flags = _flags(whole)
-    visible = np.concatenate([[0], np.cumsum(flags & _VISIBLE)])
-    joined = _joined(flags)
+    flags = flags_of(whole)
+    visible = np.concatenate([[0], np.cumsum(flags & VISIBLE)])
+    joined = joined_at(flags)
     may = real & (past >= FOCUS_AFTER) & (visible[right] > visible[left]) & ~joined[left] & ~joined[right]
     may &= ~np.isin(np.fromiter(chain.from_iterable(ids), np.int64, last[-1]), special)
 
@@ -263,35 +225,3 @@ def _disjoint(left: Ints, right: Ints, ends: Ints) -> tuple[Ints, Ints]:
     right = np.minimum(right, after)
     empty = right <= left
     return np.where(empty, after, left), np.where(empty, after, right)
-
-
-def _flags(text: str) -> npt.NDArray[np.uint8]:
-    """What every code point of a text is, as a sum of _VISIBLE, _TO_THE_LEFT and the like."""
-    table = np.zeros(0x110000, np.uint8)
-    for letter in set(text):
-        table[ord(letter)] = _flag(letter)
-    return table[np.frombuffer(text.encode("utf-32-le"), np.uint32)]
-
-
-def _flag(letter: str) -> int:
-    if "!" <= letter <= "~":
-        return _VISIBLE
-    category = unicodedata.category(letter)
-    flag = _VISIBLE if category[0] in "LNPS" and letter not in _BLANK else 0
-    if category[0] == "M" or any(low <= letter <= high for low, high in _CONTINUING):
-        flag |= _TO_THE_LEFT
-    if unicodedata.combining(letter) == _VIRAMA or any(low <= letter <= high for low, high in _OPENING):
-        flag |= _TO_THE_RIGHT
-    return flag | (_HALF_A_FLAG if "\U0001f1e6" <= letter <= "\U0001f1ff" else 0)
-
-
-def _joined(flags: npt.NDArray[np.uint8]) -> Bools:
-    """Whether a place, 0 to the text's length, lies between code points that are shown as one.
-
-    As the Unicode standard's grapheme clusters (UAX 29), or wider: a row of flags is one, and what follows a virama.
-    """
-    joined = np.zeros(len(flags) + 1, np.bool_)
-    joined[:-1] |= (flags & _TO_THE_LEFT) > 0
-    joined[1:] |= (flags & _TO_THE_RIGHT) > 0
-    joined[1:-1] |= (flags[1:] & flags[:-1] & _HALF_A_FLAG) > 0
-    return joined

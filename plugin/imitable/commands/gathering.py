@@ -24,6 +24,7 @@ from imitable.activations import (
     held_out_corpus,
     load_model,
     scan_dtype,
+    special_tokens,
     stream_corpus,
     study,
 )
@@ -82,7 +83,7 @@ def prepare(folder: Folder, model: Model, *, work: Path, ray: str | None, progre
             f"No text of {corpus.path} has {max(corpus.shortest, FOCUS_AFTER + 1)} tokens for {loaded.model_id}. Use "
             "longer texts, or a smaller min_tokens in [corpus]."
         )
-    special = frozenset(loaded.tokenizer.all_special_ids)
+    special = frozenset(special_tokens(loaded.tokenizer))
     keep = windows_to_keep(ShardFiles(paths), splits, special=special, work=work)
     shards = ShardFiles(paths, keep)
     tokens = _enough(folder, shards, splits)

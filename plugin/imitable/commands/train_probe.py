@@ -158,7 +158,9 @@ def _first_windows(loaded: Loaded, folder: Folder, texts: tuple[str, ...]) -> li
             f"[corpus] max_tokens is {longest}, and {loaded.model_id} takes at most {loaded.longest}. Make it smaller."
         )
     first: dict[int, Window] = {}
-    for window in windows(loaded, texts, block=1, shortest=min(FOCUS_AFTER + 1, longest), longest=longest):
+    for window in windows(
+        loaded, texts, documents=range(len(texts)), shortest=min(FOCUS_AFTER + 1, longest), longest=longest
+    ):
         first.setdefault(window.document, window)
     return [first[document] for document in sorted(first)]
 
