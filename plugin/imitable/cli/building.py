@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -95,6 +96,7 @@ def inspect(
     def ready(address: str) -> None:
         out.print("The pages show every truth: keep this address to yourself. Ctrl-C stops.")
         out.print(f"  [bold]{plain(address)}[/]")
+        sys.stdout.flush()
 
     run(directory, target=target, port=port, ready=ready)
 
