@@ -1,14 +1,10 @@
-"""campaign.toml as a checked model, and the folder that it lies in."""
+"""campaign.toml as a checked model."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import os
 import re
-import secrets
 import tomllib
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -25,8 +21,6 @@ from pydantic import (
 )
 
 from imitable.errors import CampaignError
-
-KEY_BYTES = 32
 
 _LEVELS_YET = ("text", "examples")
 
@@ -356,65 +350,6 @@ class Campaign(_Table):
     def all_models(self) -> list[Model]:
         """The models, however they were written."""
         return [self.model] if self.model is not None else self.models
-
-
-@dataclass(frozen=True)
-class Folder:
-    """A campaign's folder: campaign.toml, secret.key, build/ and what the game writes."""
-
-    path: Path
-    config: Campaign
-    key: bytes
-    """The campaign key: every id is derived from it, and it is never exported."""
-
-    @property
-    def build(self) -> Path:
-        """Where `imitable build` puts what it made."""
-        return self.path / "build"
-
-    def derive(self, purpose: str, *parts: object, size: int = 16) -> str:
-        """`size` hex digits of HMAC-SHA256(key, purpose and parts, one a line): an id that tells nothing."""
-        message = "\n".join([purpose, *(str(part) for part in parts)]).encode()
-        return hmac.new(self.key, message, hashlib.sha256).hexdigest()[:size]
-
-    def annotator_id(self, platform: str, platform_id: str) -> str:
-        """`a_` and 16 hex digits; the platform's own id cannot be recovered from it without the key."""
-        return "a_" + self.derive(platform, platform_id)
-
-    def consent_text(self) -> str:
-        """The consent text, or an empty string when the campaign states none."""
-        if not self.config.study.consent:
-            return ""
-        path = self.path / self.config.study.consent
-        try:
-            return path.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise CampaignError(
-                f"The consent text {path} named in campaign.toml, [study] consent, cannot be read "
-                f"({error}). Write it as UTF-8 text, or remove the line."
-            ) from error
-
-
-def open_folder(path: Path) -> Folder:
-    """Read and check a campaign's folder. Raises CampaignError naming file, table and key."""
-    config = read_config(path / "campaign.toml")
-    key_path = path / "secret.key"
-    try:
-        key = bytes.fromhex(key_path.read_text(encoding="ascii").strip())
-    except (OSError, ValueError) as error:
-        raise CampaignError(
-            f"{key_path} is missing or is not a key ({error}). Put back the file that 'imitable new' made: "
-            "all ids of this campaign come from it."
-        ) from error
-    if len(key) < KEY_BYTES:
-        raise CampaignError(f"{key_path} holds only {len(key)} bytes; put back the {KEY_BYTES}-byte key.")
-    return Folder(path, config, key)
-
-
-def write_key(path: Path) -> None:
-    """Make a fresh campaign key at `path`, readable by its owner only; an existing key is never replaced."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
-        file.write(secrets.token_hex(KEY_BYTES) + "\n")
 
 
 def read_config(path: Path) -> Campaign:
