@@ -5,7 +5,7 @@ Runs are compared by 64-bit hashes, sorted piece by piece on disk: memory does n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ RUN = 12
 KEPT_FIRST: tuple[Split, ...] = ("held_out", "practice", "examples")
 """Which split keeps a text that stands in several."""
 
-_PIECES = 256
+_SHARDS_A_PIECE = 8
 _RECORD = np.dtype([("hash", "u8"), ("rank", "u1"), ("whole", "?"), ("shard", "u4"), ("window", "u4")])
 _PRIME = np.uint64(0x9E3779B97F4A7C15)
 
@@ -28,7 +28,7 @@ Flags = npt.NDArray[np.bool_]
 
 
 def windows_to_keep(
-    shards: Iterable[Shard], splits: Sequence[Split], *, special: frozenset[int], work: Path
+    shards: Sequence[Shard], splits: Sequence[Split], *, special: frozenset[int], work: Path
 ) -> list[Flags]:
     """For every shard, which of its windows stay. `splits` is by document, `special` token ids do not count.
 
@@ -37,15 +37,17 @@ def windows_to_keep(
     """
     ranks = np.array([KEPT_FIRST.index(split) for split in splits], dtype=np.uint8)
     keep: list[Flags] = []
-    files = [(work / f"runs-{piece:03d}").open("wb") for piece in range(_PIECES)]
+    bits = min(8, (len(shards) // _SHARDS_A_PIECE).bit_length())
+    files = [(work / f"runs-{piece:03d}").open("wb") for piece in range(2**bits)]
     try:
         for number, shard in enumerate(shards):
             keep.append(np.ones(len(shard), dtype=bool))
             records = _hashes(shard, special)
             records["shard"] = number
             records["rank"] = ranks[shard.document[records["window"]]]
-            records = records[np.argsort(records["hash"] >> np.uint64(56), kind="stable")]
-            borders = np.searchsorted(records["hash"] >> np.uint64(56), np.arange(_PIECES + 1, dtype=np.uint64))
+            records = records[np.argsort(records["hash"])]
+            firsts = records["hash"] >> np.uint64(1) >> np.uint64(63 - bits)
+            borders = np.searchsorted(firsts, np.arange(2**bits + 1, dtype=np.uint64))
             for file, start, stop in zip(files, borders[:-1], borders[1:], strict=True):
                 file.write(records[start:stop].tobytes())
     finally:

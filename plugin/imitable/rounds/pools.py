@@ -35,8 +35,8 @@ def draw_pool(counts: Ints, weights: Floats, quota: Ints, rng: np.random.Generat
     """Draw about as many documents of every stratum as `quota` asks; fewer when they run short.
 
     `counts` is (documents, strata), the places of each; `weights` the documents' own. Active and inactive halves are
-    kept within a quarter of each other, so that constants earn nothing even in a small pool. Where the quota leaves a
-    stratum without an item, the weights speak for the strata that were drawn.
+    kept within a quarter of each other, so that constants earn nothing even in a small pool. A stratum that gets no
+    item of its own is drawn together with its neighbour, so that the weights speak for all of the population.
     """
     if len(counts) == 0:
         return Drawn(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
@@ -45,10 +45,12 @@ def draw_pool(counts: Ints, weights: Floats, quota: Ints, rng: np.random.Generat
     fell = np.argmax(below / below[:, -1:] > rng.random((len(counts), 1)), axis=1)
     available = np.bincount(fell, minlength=counts.shape[1])
     taken = _sizes(quota, available)
-    chosen = [rng.permutation(np.flatnonzero(fell == s))[: taken[s]] for s in range(counts.shape[1])]
+    together = _together(taken, available)
+    chosen = [rng.permutation(np.flatnonzero(together[fell] == s))[: taken[s]] for s in range(counts.shape[1])]
     rows = np.sort(np.concatenate(chosen).astype(np.int64))
     s = fell[rows]
-    inverse = weights[rows] * counts[rows, s] / chance[rows, s] * available[s] / np.maximum(taken[s], 1)
+    share = taken / np.maximum(np.bincount(together, available, len(taken)), 1)
+    inverse = weights[rows] * counts[rows, s] / chance[rows, s] / share[together[s]]
     return Drawn(rows, s, inverse)
 
 
@@ -81,3 +83,13 @@ def _sizes(quota: Ints, available: Ints) -> Ints:
         for _ in range(max(0, total - -(-5 * other // 4))):
             taken[half][np.argmax(taken[half])] -= 1
     return taken
+
+
+def _together(taken: Ints, available: Ints) -> Ints:
+    """For every stratum the one that it is drawn with: itself, or the nearest of its half that gets an item."""
+    found = np.arange(len(taken))
+    for half in (found[:INACTIVE], found[INACTIVE:]):
+        drawn = half[taken[half] > 0]
+        for s in half[(taken[half] == 0) & (available[half] > 0)] if len(drawn) else ():
+            found[s] = min(drawn, key=lambda other, s=s: (abs(other - s), -other))
+    return found
