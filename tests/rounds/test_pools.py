@@ -25,7 +25,7 @@ def quota(size: int, polarity: str = "pos") -> Ints:
 def population(documents: int = 300, *, both: bool = False, seed: int = 0) -> Ints:
     """Places of each stratum in each document: many inactive ones, and few of the others."""
     rng = np.random.default_rng(seed)
-    rates = np.array([20, 3, 2, 1, 0.5, 0.3, 0.1] + [1, 0.5, 0.3, 0.1]) * rng.gamma(3.0, 1 / 3, (documents, 1))
+    rates = np.array([20, 3, 2, 1, 0.5, 0.3, 0.1, 1, 0.5, 0.3, 0.1]) * rng.gamma(3.0, 1 / 3, (documents, 1))
     counts = rng.poisson(rates)
     counts[:, 2 if both else slice(INACTIVE + 4, None)] = 0
     counts[:, 0] += 1

@@ -1,4 +1,4 @@
-"""Splits: every document on one side, in the shares that the pools need."""
+"""Splits: every document on one side, as many on each as pools need."""
 
 from __future__ import annotations
 

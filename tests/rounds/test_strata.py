@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imitable.rounds import Side, TooFlat, calibrate
-from imitable.rounds.strata import INACTIVE, LOUDNESS, STRATA
+from imitable.rounds.strata import INACTIVE, LOUDNESS, STRATA, Floats, Ints
 from imitable.targets import Polarity
 
 HOT = np.array([7], dtype=np.int64)
@@ -82,7 +82,7 @@ def test_a_quota_fills_the_pool_half_of_it_inactive(size: int, polarity: Polarit
     assert (quota[2] == 0) if polarity == "both" else (quota[0] >= quota[1] >= quota[2] or size < 12)
 
 
-def calibrated(raw: np.ndarray, polarity: str, tokens: np.ndarray | None = None) -> Side:  # type: ignore[type-arg]
+def calibrated(raw: Floats, polarity: str, tokens: Ints | None = None) -> Side:
     ids = np.zeros(len(raw), np.int32) if tokens is None else tokens.astype(np.int32)
     return calibrate(raw.astype(np.float32), ids, polarity)
 

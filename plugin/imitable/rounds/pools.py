@@ -88,8 +88,8 @@ def _sizes(quota: Ints, available: Ints) -> Ints:
 def _together(taken: Ints, available: Ints) -> Ints:
     """For every stratum the one that it is drawn with: itself, or the nearest of its half that gets an item."""
     found = np.arange(len(taken))
-    for half in (found[:INACTIVE], found[INACTIVE:]):
-        drawn = half[taken[half] > 0]
+    for half in np.split(np.arange(len(taken)), [INACTIVE]):
+        drawn = half[taken[half] > 0][::-1]
         for s in half[(taken[half] == 0) & (available[half] > 0)] if len(drawn) else ():
-            found[s] = min(drawn, key=lambda other, s=s: (abs(other - s), -other))
+            found[s] = drawn[np.argmin(np.abs(drawn - s))]
     return found
