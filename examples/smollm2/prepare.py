@@ -1,7 +1,4 @@
-"""Make what campaign.toml in this folder needs and git does not hold: corpus, labelled texts, an SAE and a key.
-
-Run it again after a change: everything but the key is made anew, the same for the same seed.
-"""
+"""Make what campaign.toml in this folder needs and git does not hold: corpus, labelled texts, an SAE and a key."""
 
 from __future__ import annotations
 
@@ -29,13 +26,9 @@ MONEY = (
     r"\b(tax\w*|budget\w*|econom\w*|inflation\w*|wages?|dollars?|billions?|millions?|deficits?|prices?|spending|debts?|"
     r"\w*employment|jobs?|incomes?|cents|costs?|fiscal|profits?|loans?|credits?|payments?)\b"
 )
-BEGINNING = 200
-"""Characters of a paragraph that decide its label: about as many as the probe is shown of it, one window."""
-EACH = 400
-"""Paragraphs of each label."""
-
-LAYER = 15
-"""Block, of 30, after which the SAE reads the residual stream."""
+BEGINNING = 200  # characters of a paragraph that decide its label: about as many as the probe is shown, one window
+EACH = 400  # paragraphs of each label
+LAYER = 15  # of 30: the SAE reads the residual stream behind this block
 LATENTS, K = 2304, 16
 EPOCHS, BATCH, RATE = 8, 1024, 1e-3
 
@@ -47,19 +40,16 @@ def say(what: str, done: int, total: int, start: float) -> None:
 
 
 def paragraphs() -> Iterator[str]:
-    """The addresses' paragraphs, without their titles and dates. Quotation marks that were read as Latin-1 are put
-    back."""
+    """The addresses' paragraphs, without titles and dates; quotation marks that were read as Latin-1 are put back."""
     for line in (HERE / "state_of_the_union.jsonl").open(encoding="utf-8"):
         text = re.sub("¡.", lambda pair: pair[0].encode("latin-1").decode("big5", "ignore"), json.loads(line)["text"])
-        for paragraph in text.split("\n"):
-            words = " ".join(paragraph.split())
+        for words in (" ".join(paragraph.split()) for paragraph in text.split("\n")):
             if len(words) >= 100 and not words.isupper():
                 yield words
 
 
 def labels(texts: list[str]) -> list[tuple[str, str]]:
-    """(text, about money or not): `yes` where two different words of MONEY stand in the beginning, `no` where none
-    does. The probe is positive for the label that comes second in the alphabet: `yes`."""
+    """(text, label): `yes` where two different words of MONEY stand in the beginning, `no` where none does."""
     found: dict[str, list[str]] = {"no": [], "yes": []}
     for text in texts:
         words = {word.lower() for word in re.findall(MONEY, text[:BEGINNING], re.IGNORECASE)}
@@ -91,7 +81,7 @@ def residuals() -> tuple[torch.Tensor, str]:
         for places in run(loaded, shard, [tap], take, dtype=scan_dtype(loaded, model.scan_dtype)):
             done += places.size
             say("Reading the residual stream: tokens", done, total, start)
-    return torch.cat(rows).clone(), loaded.model_id
+    return torch.cat(rows), loaded.model_id
 
 
 def train(x: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -101,10 +91,8 @@ def train(x: torch.Tensor) -> dict[str, torch.Tensor]:
     x = x * factor
     held_out, x = x[-len(x) // 20 :], x[: -len(x) // 20]  # of the corpus's last addresses
     decoder = normalize(torch.randn(LATENTS, x.shape[1]))
-    start_values = {"W_dec": decoder, "W_enc": decoder.T, "b_enc": torch.zeros(LATENTS), "b_dec": x.mean(0)}
-    p = {
-        name: each.clone(memory_format=torch.contiguous_format).requires_grad_() for name, each in start_values.items()
-    }
+    first = {"W_dec": decoder, "W_enc": decoder.T, "b_enc": torch.zeros(LATENTS), "b_dec": x.mean(0)}
+    p = {name: each.clone(memory_format=torch.contiguous_format).requires_grad_() for name, each in first.items()}
     adam = torch.optim.Adam(p.values(), lr=RATE)
 
     def both_ways(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -134,16 +122,14 @@ def train(x: torch.Tensor) -> dict[str, torch.Tensor]:
     with torch.no_grad():
         missed = both_ways(held_out)[1].pow(2).sum() / (held_out - held_out.mean(0)).pow(2).sum()
         p["W_enc"], p["b_dec"], p["W_dec"] = p["W_enc"] * factor, p["b_dec"] / factor, p["W_dec"] / factor
-    print(f"Of {len(held_out):,} held-out tokens it explains {1 - missed:.1%} of the variance;")
-    print(f"{int((~fired).sum())} of {LATENTS:,} latents were silent over the last {len(x):,} tokens of training.")
+    print(f"Of {len(held_out):,} held-out tokens it explains {1 - missed:.1%} of the variance; over the last epoch")
+    print(f"({len(x):,} tokens) {int((~fired).sum())} of {LATENTS:,} latents were silent.")
     return {name: each.detach().contiguous() for name, each in p.items()}
 
 
 def main() -> None:
-    """Everything, in order."""
     texts = list(paragraphs())
-    with (HERE / "corpus.jsonl").open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in texts)
+    (HERE / "corpus.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="ascii")
     with (HERE / "labelled.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("text", "money"), *labels(texts)])
     print(f"corpus.jsonl: {len(texts):,} paragraphs; labelled.csv: {EACH} about money, {EACH} not")
@@ -157,7 +143,6 @@ def main() -> None:
     about |= {"apply_b_dec_to_input": True, "normalize_activations": "none", "rescale_acts_by_decoder_norm": False}
     about |= {"metadata": {"hook_name": f"blocks.{LAYER}.hook_resid_post", "model_name": model_name}}
     (folder / "cfg.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
-    print("saes/middle: cfg.json, sae_weights.safetensors")
 
 
 if __name__ == "__main__":

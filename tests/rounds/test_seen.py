@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -21,18 +23,19 @@ def seen_of(corpus: Invented, side: Side, *seeds: int) -> Seen:
     return see(corpus.whole, columns, [side] * len(seeds), rngs)
 
 
+@pytest.mark.parametrize("corpus", [CORPUS, replace(CORPUS, raw=np.round(CORPUS.raw, 1))], ids=["apart", "ties"])
 @pytest.mark.parametrize("polarity", ["pos", "neg", "both"])
-def test_what_is_counted_is_what_a_loop_would_count(polarity: str) -> None:
-    side = CORPUS.side(polarity)
-    seen = seen_of(CORPUS, side, 0)
-    y = side.played(CORPUS.raw)
-    strata = side.strata(y, CORPUS.whole.tokens)
+def test_what_is_counted_is_what_a_loop_would_count(polarity: str, corpus: Invented) -> None:
+    side = corpus.side(polarity)
+    seen = seen_of(corpus, side, 0)
+    y = side.played(corpus.raw)
+    strata = side.strata(y, corpus.whole.tokens)
     size = np.abs(y) if polarity == "both" else y
-    window_of = np.repeat(np.arange(len(CORPUS.whole)), CORPUS.whole.lengths)
-    assert seen.document.tolist() == sorted(set(CORPUS.document_of[CORPUS.whole.focusable].tolist()))
-    assert seen.places.tolist() == [CORPUS.whole.focusable.sum()]
+    window_of = np.repeat(np.arange(len(corpus.whole)), corpus.whole.lengths)
+    assert seen.document.tolist() == sorted(set(corpus.document_of[corpus.whole.focusable].tolist()))
+    assert seen.places.tolist() == [corpus.whole.focusable.sum()]
     for row, document in enumerate(seen.document):
-        mine = np.flatnonzero(CORPUS.whole.focusable & (CORPUS.document_of == document))
+        mine = np.flatnonzero(corpus.whole.focusable & (corpus.document_of == document))
         assert seen.counts[0, row].tolist() == np.bincount(strata[mine], minlength=len(STRATA)).tolist()
         for stratum in range(len(STRATA)):
             pick = seen.picks[0, row, stratum]

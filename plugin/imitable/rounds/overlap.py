@@ -33,7 +33,7 @@ def windows_to_keep(
     """For every shard, which of its windows stay. `splits` is by document, `special` token ids do not count.
 
     A window goes when it shares a run with any window of a split that comes first (held-out, practice, examples), or
-    when all of it stood there before. `work` is a folder for pieces of at most a few bytes a token.
+    when all of it stood there before. `work` is a folder for pieces, of 18 bytes a token in all.
     """
     ranks = np.array([KEPT_FIRST.index(split) for split in splits], dtype=np.uint8)
     keep: list[Flags] = []
