@@ -55,7 +55,7 @@ def labels(texts: list[str]) -> list[tuple[str, str]]:
         words = {word.lower() for word in re.findall(MONEY, text[:BEGINNING], re.IGNORECASE)}
         if len(words) != 1:
             found["yes" if words else "no"].append(text)
-    rng = random.Random(0)  # noqa: S311
+    rng = random.Random(0)
     rows = [(text, label) for label, all_of_it in found.items() for text in rng.sample(all_of_it, EACH)]
     rng.shuffle(rows)
     return rows
