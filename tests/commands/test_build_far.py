@@ -66,6 +66,15 @@ def test_a_copy_that_cannot_be_made_leaves_a_whole_build(tmp_path: Path) -> None
         build(directory, copy_to=str(tmp_path / "file" / "under"))
     assert not build(directory, copy_to=str(tmp_path / "copy")).fresh
     assert {path.name: path.read_bytes() for path in (tmp_path / "copy").iterdir()} == build_bytes(directory)
+    modes = {oct(path.stat().st_mode)[-3:] for path in (tmp_path / "copy").iterdir()}
+    assert (modes, oct((tmp_path / "copy").stat().st_mode)[-3:]) == ({"600"}, "700")
+
+
+@pytest.mark.parametrize("address", ["", "memory://x", "{c}", "{c}/build"])
+def test_a_copy_to_nowhere_is_refused(address: str, tmp_path: Path) -> None:
+    directory = campaign(tmp_path / "c")
+    with pytest.raises(BuildError, match=r"is no address to write to \(.*Give s3://bucket/prefix or a folder"):
+        build(directory, copy_to=address.format(c=directory))
 
 
 def test_held_out_items_come_from_the_second_corpus(tmp_path: Path) -> None:

@@ -231,3 +231,13 @@ def test_a_pickled_probe_is_refused_with_the_way_to_convert_it(tmp_path: Path) -
     torch.save({"weight": torch.ones(1, 64)}, directory / "files" / "french.safetensors")
     with pytest.raises(CampaignError, match=r"pickle.*save_file"):
         build(directory)
+
+
+def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
+    directory = with_kinds(tmp_path / "c")
+    again = '[[targets]]\nkind = "probe"\nfile = "files/two.safetensors"\nname = "french"\nlayer = 3\n[episode]'
+    edit(directory, "[episode]", again)
+    with pytest.raises(
+        CampaignError, match=r"Two files would both be probe\.3\.french, files/two\.safetensors among them"
+    ):
+        build(directory)

@@ -141,3 +141,16 @@ def test_two_builds_at_once_are_told_apart(tmp_path: Path) -> None:
     finally:
         os.close(held)
     assert build(directory).fresh
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    directory = campaign(tmp_path / "c", chosen=CHOSEN)
+    monkeypatch.setattr("imitable.commands.work.save_arrays", full)
+    with pytest.raises(
+        BuildError, match=r"cannot be written \(.*No space left on device\)\. Make room and build again"
+    ):
+        build(directory)
+    assert leftovers(directory) == []

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -88,13 +91,6 @@ def change_built_truths(directory: Path) -> None:
     pq.write_table(table.take(list(range(len(table)))[::-1]), path)
 
 
-def change_stored_truth(directory: Path) -> None:
-    store = open_store(open_folder(directory))
-    with store.write() as connection:
-        connection.execute(update(tables.truths).values(truth=1.0))
-    store.close()
-
-
 Damage = Callable[[Path], None]
 
 CHANGES: list[tuple[Damage, str]] = [
@@ -124,10 +120,54 @@ def test_changed_weights_show_in_the_truths_too(directory: Path) -> None:
     assert any("has other weights, configuration or tokenizer" in problem for problem in seen.problems)
 
 
-def test_a_database_with_other_truths_is_found_out(directory: Path) -> None:
-    change_stored_truth(directory)
+STORED: list[tuple[Any, dict[str, Any], str]] = [
+    (tables.truths, {"truth": 1.0}, "truths"),
+    (tables.truths, {"activation": 1.0}, "truths"),
+    (tables.items, {"text": "Another text."}, "items"),
+    (tables.items, {"focus_start": 0}, "items"),
+    (tables.targets, {"l_ref": 9.0}, "targets"),
+    (tables.examples, {"role": "top"}, "examples"),
+]
+
+
+@pytest.mark.parametrize(("table", "values", "name"), STORED)
+def test_a_database_that_is_not_the_build_is_found_out(
+    table: Any, values: dict[str, Any], name: str, directory: Path
+) -> None:
+    store = open_store(open_folder(directory))
+    with store.write() as connection:
+        connection.execute(update(table).values(**values))
+    store.close()
     (problem,) = verify(directory, sample=5).problems
-    assert "the database holds other truths than" in problem
+    assert problem.startswith(f"the database's table '{name}' is not what ")
+
+
+def forge(directory: Path, name: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Change every row of one file of the build, and its hash in the report."""
+    path, report = directory / "build" / f"{name}.parquet", directory / "build" / "report.json"
+    rows = [row | change(row) for row in pq.read_table(path).to_pylist()]
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    told = json.loads(report.read_text())
+    told["files"][path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    report.write_text(json.dumps(told))
+
+
+FORGED: dict[str, tuple[str, Callable[[dict[str, Any]], dict[str, Any]], str]] = {
+    "truths turned round": ("truths", lambda row: {"truth": 10 - row["truth"]}, "the truth of"),
+    "activations": ("truths", lambda row: {"activation": row["activation"] + 1}, "the activation of"),
+    "no numbers": ("truths", lambda row: {"values": [float("nan")] * len(row["values"])}, "the activation of"),
+    "values cut short": ("truths", lambda row: {"values": row["values"][:-1]}, "the activation of"),
+    "another focus": ("items", lambda row: {"position": row["position"] - 1}, "the id of"),
+    "another reference": ("targets", lambda row: {"l_ref": row["l_ref"] + 1}, "the reference loss of"),
+    "another scale": ("targets", lambda row: {"scale_m": row["scale_m"] * 2}, "the truth of"),
+}
+
+
+@pytest.mark.parametrize("edit_of", FORGED)
+def test_a_forged_build_contradicts_itself(edit_of: str, directory: Path) -> None:
+    name, change, said = FORGED[edit_of]
+    forge(directory, name, change)
+    assert any(problem.startswith(said) for problem in verify(directory, sample=10).problems)
 
 
 def test_a_campaign_that_is_not_built_says_how(tmp_path: Path) -> None:

@@ -113,7 +113,10 @@ def load_model(spec: Model, *, base: Path) -> Loaded:
         )
     model.eval()
     model.config.use_cache = False  # every text is run once
-    largest = model.get_input_embeddings().weight.shape[0]
+    embeddings = getattr(model.get_input_embeddings(), "weight", None)
+    if embeddings is None or embeddings.dim() != 2:
+        raise ModelError(f"The model {where} has no embedding of tokens: it does not read text. Choose one that does.")
+    largest = embeddings.shape[0]
     if len(tokenizer) > largest:
         raise ModelError(
             f"The tokenizer in {where} has {len(tokenizer)} tokens and the model only {largest}: they do not belong "

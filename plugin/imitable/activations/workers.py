@@ -85,10 +85,11 @@ class RayWorkers:
             try:
                 _knock(address)
                 ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
-            except (ConnectionError, ValueError, RuntimeError, OSError) as error:
+            except Exception as error:  # Ray raises bare Exceptions when it cannot start
+                why = (str(error).splitlines() or [type(error).__name__])[0]
                 raise ModelError(
-                    f"No Ray cluster answers at {address or 'this machine'} ({str(error).splitlines()[0]}). Start one "
-                    "with 'ray start --head', or leave out the address to use this machine alone."
+                    f"No Ray cluster answers at {address or 'this machine'} ({why}). Start one with 'ray start "
+                    "--head', or leave out the address to use this machine alone."
                 ) from error
         have = _free(ray)
         gpus = int(have.get("GPU", 0))

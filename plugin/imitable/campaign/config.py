@@ -172,7 +172,7 @@ class Targets(_Table):
     """Which side of the activation is played; `auto` is `both` for probes and directions, else the side with the larger
     extreme."""
     select: Select | None = None
-    units: list[Annotated[int, Field(ge=0)]] | None = None
+    units: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] | None = None
     """Units by number, at every site of this table; instead of `select`. Directions and probes: all, when neither."""
 
     @property
@@ -200,6 +200,8 @@ class Targets(_Table):
             raise ValueError(
                 f"file is for directions, probes, latents and heads along a direction, not for {self.kind}s"
             )
+        if not from_file and not along and (self.layer is not None or self.name is not None):
+            raise ValueError(f"layer and name are for what comes from a file; {self.kind}s are named by sites")
         if not self.sites and not from_file:
             raise ValueError('sites is missing; say where, for instance sites = ["mlp.2", "mlp.3"]')
         if self.file is not None and not re.fullmatch(r"[A-Za-z0-9_-]+", self.file_name):
@@ -368,7 +370,9 @@ def read_config(path: Path) -> Campaign:
 
 
 _FORMS = {
-    "name": "must be letters, digits, spaces, _, . or -, at most 80, and begin with a letter or digit",
+    "targets.name": "must be letters, digits, _ and -",
+    "model.name": "must be one line that does not begin or end with a space",
+    "campaign.name": "must be letters, digits, spaces, _, . or -, at most 80, and begin with a letter or digit",
     "document": "must be 'text' or 'block:N', such as 'block:10'",
     "public_url": "must be a web address that begins with http:// or https://",
     "currency": "must be three capital letters, such as 'USD'",
@@ -392,6 +396,7 @@ def _say(problem: Any) -> str:
     if problem["type"] == "model_type":
         message = "is a table of keys, and not a single value"
     if problem["type"] == "string_pattern_mismatch":
-        message = _FORMS.get(keys.rpartition(".")[2], message)
+        key = keys.rpartition(".")[2]
+        message = _FORMS.get(f"{where}.{key}", _FORMS.get(key, message) if key != "name" else message)
     shown = "" if problem["type"] in ("missing", "value_error") else f" (it is {problem['input']!r})"
     return f"{table}{f', key {keys!r}' if keys else ''}: {message}{shown}"

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from imitable.campaign import Folder, open_folder
-from imitable.commands.asked import asked
+from imitable.commands.asked import Asked, asked
 from imitable.commands.drawing import LeftOut, draw_targets
 from imitable.commands.gathering import prepare
 from imitable.commands.progress import Progress, silent
 from imitable.commands.work import working
-from imitable.errors import BuildError
+from imitable.errors import BuildError, CampaignError
 from imitable.rounds import MadeTarget
 from imitable.selection import find_method
 from imitable.store import (
@@ -111,8 +111,10 @@ def _make(
             )
         described.append(prepared.about)
         documents = {split: prepared.splits.count(split) for split in sorted(set(prepared.splits))}
-        for number, table in enumerate(config.targets):
-            wanted, found, without = draw_targets(asked(folder, prepared, table, number, progress))
+        tables = [asked(folder, prepared, table, number, progress) for number, table in enumerate(config.targets)]
+        _refuse_two_files_of_one_name(tables)
+        for number, one in enumerate(tables):
+            wanted, found, without = draw_targets(one)
             made = _joined(made, found)
             left_out += without
             if len(found) < wanted:
@@ -136,6 +138,18 @@ def _make(
         "notes": notes,
     }
     return made, report
+
+
+def _refuse_two_files_of_one_name(tables: Sequence[Asked]) -> None:
+    """A site's name must mean one file, or the ids made of it would mean two."""
+    hashes: dict[str, str] = {}
+    for one in tables:
+        for name, site in one.sites.items():
+            if hashes.setdefault(name, site.file_hash) != site.file_hash:
+                raise CampaignError(
+                    f"Two files would both be {name}, {one.table.file} among them. Give one of their [[targets]] "
+                    "tables a name of its own: name = ..."
+                )
 
 
 def _joined(made: list[MadeTarget], found: list[MadeTarget]) -> list[MadeTarget]:

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sqlalchemy import select
 
 from imitable.activations import Loaded, Shard, Site, Threads, Window, Work, find_sites, load_model, study
 from imitable.campaign import Folder, open_folder
+from imitable.commands.consistency import inconsistent
 from imitable.commands.progress import Progress, silent
 from imitable.commands.unchanged import changed_inputs
 from imitable.errors import BuildError
 from imitable.rounds import AnswerKey, Item, PlayedTarget
-from imitable.store import open_store, read_build, read_report, tables
+from imitable.store import open_store, read_build, read_report, store_differs
 
 TOLERANCE = 1e-4
 """Largest difference that will do, in standard deviations of the target's activation over the tokens stored."""
@@ -50,9 +50,14 @@ def verify(directory: Path, *, sample: int = 300, seed: int = 0, progress: Progr
     records = read_build(folder.build)
     rng = np.random.default_rng(seed)
     items: list[Item] = records["items"]
-    chosen = {items[at].item_id for at in rng.permutation(len(items))[:sample]}
     answers: dict[str, AnswerKey] = {one.item_id: one for one in records["truths"]}
-    problems = [*changed_inputs(folder, report, records["targets"]), *_store_differs(folder, answers)]
+    whole = {one.item_id for one in items if len(getattr(answers.get(one.item_id), "values", ())) == len(one.token_ids)}
+    chosen = whole & {items[at].item_id for at in rng.permutation(len(items))[:sample]}
+    problems = [
+        *changed_inputs(folder, report, records["targets"]),
+        *_store_differs(folder, records),
+        *inconsistent(folder, records),
+    ]
     largest, worst, checked = 0.0, "", 0
     for described in report["models"]:
         spec = next((one for one in folder.config.all_models if one.model_id == described["model_id"]), None)
@@ -72,14 +77,16 @@ def verify(directory: Path, *, sample: int = 300, seed: int = 0, progress: Progr
                 checked += 1
                 stored = np.array(answers[item.item_id].values)
                 apart = float(np.abs(values - stored).max() / _spread(records, answers, item.target_id))
-                if apart >= largest:
+                if not apart <= largest:  # also when it is no number
                     largest, worst = apart, f"{item.item_id} of {item.target_id}"
         problems += _other_tokens(loaded, mine)
-    if largest > TOLERANCE:
+    if not largest <= TOLERANCE:
         problems.append(
             f"a recomputed activation is {largest:.2g} standard deviations from the stored one ({worst}; at most "
             f"{TOLERANCE:g} will do). Build again where the campaign will be verified, or look into the versions."
         )
+    if not checked:
+        problems.append("nothing could be recomputed. Build again.")
     return Verified(checked, len(items), largest, worst, tuple(problems))
 
 
@@ -120,7 +127,8 @@ def _sites(folder: Folder, loaded: Loaded) -> dict[str, Site]:
 
 
 def _spread(records: dict[str, list[Any]], answers: dict[str, AnswerKey], target_id: str) -> float:
-    values = [answers[one.item_id].values for one in records["items"] if one.target_id == target_id]
+    mine = [one.item_id for one in records["items"] if one.target_id == target_id]
+    values = [answers[one].values for one in mine if one in answers]
     return float(np.concatenate([np.array(each) for each in values]).std()) or 1.0
 
 
@@ -147,19 +155,15 @@ def _other_machine(loaded: Loaded, described: dict[str, Any]) -> list[str]:
     return problems
 
 
-def _store_differs(folder: Folder, answers: dict[str, AnswerKey]) -> list[str]:
-    """Whether the database would reveal other truths than DIR/build holds."""
+def _store_differs(folder: Folder, records: dict[str, list[Any]]) -> list[str]:
+    """Whether people would be shown, or judged by, anything else than DIR/build holds."""
     store = open_store(folder)
     try:
-        with store.read() as connection:
-            rows = connection.execute(select(tables.truths.c.item_id, tables.truths.c.truth)).all()
+        differing = store_differs(store, records)
     finally:
         store.close()
-    stored = {row.item_id: row.truth for row in rows}
-    built = {one.item_id: one.truth for one in answers.values()}
-    if stored == built:
-        return []
     return [
-        f"the database holds other truths than {folder.build} (they differ in "
-        f"{len(stored.items() ^ built.items())} entries). Build again, or put back the files that belong to it."
+        f"the database's table '{name}' is not what {folder.build} holds. Build again, or put back the files that "
+        "belong to it."
+        for name in differing
     ]

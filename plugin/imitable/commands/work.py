@@ -26,8 +26,14 @@ def working(folder: Path) -> Iterator[None]:
     Raises BuildError when another build holds it. When the build succeeds, or fails for a reason that the runner must
     mend, nothing is left.
     """
-    folder.mkdir(mode=0o700, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        held = (folder / "lock").open("w")
+    except OSError as error:
+        raise BuildError(
+            f"{folder.parent} cannot be written ({error}). Mend its permissions and build again."
+        ) from error
+    with held as lock:
         try:
             import fcntl
 
@@ -40,6 +46,9 @@ def working(folder: Path) -> Iterator[None]:
             yield
         except KeyboardInterrupt:
             raise
+        except OSError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise BuildError(f"{folder.parent} cannot be written ({error}). Make room and build again.") from error
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise

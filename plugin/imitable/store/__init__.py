@@ -9,6 +9,7 @@ from imitable.store.build_files import (
     load_build,
     read_build,
     read_report,
+    store_differs,
     write_build,
 )
 from imitable.store.engine import Store, insert_once, open_store
@@ -24,6 +25,7 @@ __all__ = [
     "open_store",
     "read_build",
     "read_report",
+    "store_differs",
     "tables",
     "write_build",
 ]
