@@ -86,3 +86,14 @@ def test_rows_of_parquet_are_counted(tmp_path: Path) -> None:
     rows = [*ROWS, {"text": None, "label": "no"}]
     with pytest.raises(CorpusError, match=r"a\.parquet, row 3, column 'text': there is no text"):
         read_labelled(write(tmp_path / "a.parquet", rows))
+
+
+def test_a_text_stands_once_and_with_one_label(tmp_path: Path) -> None:
+    path = tmp_path / "labelled.csv"
+    path.write_text("text,label\nOne,yes\nTwo,no\n One ,yes\n", encoding="utf-8")
+    assert read_labelled(path).texts == ("One", "Two")
+    path.write_text("text,label\nOne,yes\nTwo,no\nOne,no\n", encoding="utf-8")
+    with pytest.raises(
+        CorpusError, match=r"line 4: the same text has the label 'yes' in .*line 2 and 'no' here\. Remove"
+    ):
+        read_labelled(path)

@@ -130,7 +130,10 @@ def test_what_was_asked_wrong_is_said(
             [*TEXTS[:30], *TEXTS[30:49]],
             r"column 'label': 19 texts have the label 'b', and a probe needs 20 of each\. Add",
         ),
-        ([*TEXTS[:30], *["Too short."] * 40], r"0 texts with more than 8 tokens have the label 'b'.*Add texts\.$"),
+        (
+            [*TEXTS[:30], *(f"{at}" for at in range(40))],
+            r"0 texts with more than 8 tokens have the label 'b'.*Add texts\.$",
+        ),
     ],
 )
 def test_too_few_texts_are_counted(texts: list[str], message: str, folder: Path, tmp_path: Path) -> None:

@@ -137,6 +137,6 @@ def train_probe(
         f"{done.auroc:.3f} a token, {done.auroc_texts:.3f} a text ({done.held_out} texts held out)."
     )
     if done.too_short:
-        console.print(f"  {done.too_short} texts were too short to be used.")
+        console.print(f"  {done.too_short} texts were too short, or begin as another does, and were not used.")
     console.print(f"Wrote {plain(str(done.path))}. Next: add this to campaign.toml, and build:")
     console.print(plain(done.table))

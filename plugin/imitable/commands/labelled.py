@@ -29,7 +29,7 @@ class Labelled:
 
 
 def read_labelled(path: Path, *, text_column: str = "text", label_column: str = "label") -> Labelled:
-    """Read a file of texts and labels, a row each. Labels may be text, whole numbers, true and false.
+    """Read a file of texts and labels, a row each, every text once. Labels may be text, whole numbers, true and false.
 
     Raises CorpusError naming file, row and column.
     """
@@ -41,6 +41,7 @@ def read_labelled(path: Path, *, text_column: str = "text", label_column: str = 
         raise CorpusError(f"{path} cannot be read ({error}). Check its path and permissions.") from error
     texts, labels = [], []
     seen: dict[str, str] = {}
+    first: dict[str, tuple[str, str]] = {}
     for where, text, label in _rows(path, raw, text_column, label_column):
         if not isinstance(text, str) or not text.strip():
             raise CorpusError(f"{where}, column '{text_column}': there is no text. Mend or remove that row.")
@@ -55,8 +56,14 @@ def read_labelled(path: Path, *, text_column: str = "text", label_column: str = 
                 f"{where}, column '{label_column}': '{shown}' is a third label beside "
                 f"{' and '.join(repr(each) for each in list(seen)[:2])}. Keep two labels."
             )
-        texts.append(text.strip())
-        labels.append(shown)
+        before, label_before = first.setdefault(text.strip(), (where, shown))
+        if label_before != shown:
+            raise CorpusError(
+                f"{where}: the same text has the label '{label_before}' in {before} and '{shown}' here. Remove one."
+            )
+        if before == where:  # a text that stands there twice would be trained on and held out
+            texts.append(text.strip())
+            labels.append(shown)
     if len(seen) < 2:
         found = f"only the label '{labels[0]}'" if labels else "no row"
         raise CorpusError(f"{path}, column '{label_column}': it holds {found}. A probe needs texts of two labels.")

@@ -35,7 +35,7 @@ class Trained:
     texts: int
     """Texts that were used, held-out ones included."""
     too_short: int
-    """Texts that were not: they have too few tokens."""
+    """Texts that were not: they have too few tokens, or begin as another does."""
     tokens: int
     held_out: int
     """Held-out texts."""
@@ -148,7 +148,8 @@ def _enough(path: Path, column: str, data: Labelled, positive: list[bool] | tupl
 
 
 def _first_windows(loaded: Loaded, folder: Folder, texts: tuple[str, ...]) -> list[Window]:
-    """The beginning of every text, cut to the campaign's max_tokens; texts without a token to ask about are left out.
+    """The beginning of every text, cut to the campaign's max_tokens; texts without a token to ask about are left out,
+    and those that begin as another does.
 
     A window's `document` is its text's number.
     """
@@ -158,10 +159,12 @@ def _first_windows(loaded: Loaded, folder: Folder, texts: tuple[str, ...]) -> li
             f"[corpus] max_tokens is {longest}, and {loaded.model_id} takes at most {loaded.longest}. Make it smaller."
         )
     first: dict[int, Window] = {}
+    begun: dict[str, int] = {}
     for window in windows(
         loaded, texts, documents=range(len(texts)), shortest=min(FOCUS_AFTER + 1, longest), longest=longest
     ):
-        first.setdefault(window.document, window)
+        if begun.setdefault(window.text, window.document) == window.document:
+            first.setdefault(window.document, window)
     return [first[document] for document in sorted(first)]
 
 

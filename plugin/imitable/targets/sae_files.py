@@ -185,6 +185,9 @@ def _hook(path: Path, about: Mapping[str, Any]) -> tuple[Place, int]:
             f"{path}: hook_name {hook!r} is not a place that is read here; blocks.L. followed by {', '.join(_PLACES)} "
             f"are. {_CHOOSE}"
         )
+    stated = about.get("hook_layer", about.get("hook_point_layer"))
+    if stated is not None and stated != int(match[1]):
+        raise CampaignError(f"{path}: hook_layer is {stated}, and hook_name is {hook}. Correct one of them.")
     head = about.get("hook_head_index", about.get("hook_point_head_index"))
     if head is not None:
         raise CampaignError(f"{path}: it reads head {head} alone (hook_head_index), which is not supported. {_CHOOSE}")
