@@ -41,7 +41,7 @@ def read_labelled(path: Path, *, text_column: str = "text", label_column: str = 
         raise CorpusError(f"{path} cannot be read ({error}). Check its path and permissions.") from error
     texts, labels = [], []
     seen: dict[str, str] = {}
-    first: dict[str, tuple[str, str]] = {}
+    met: dict[str, tuple[str, str]] = {}
     for where, text, label in _rows(path, raw, text_column, label_column):
         if not isinstance(text, str) or not text.strip():
             raise CorpusError(f"{where}, column '{text_column}': there is no text. Mend or remove that row.")
@@ -56,7 +56,7 @@ def read_labelled(path: Path, *, text_column: str = "text", label_column: str = 
                 f"{where}, column '{label_column}': '{shown}' is a third label beside "
                 f"{' and '.join(repr(each) for each in list(seen)[:2])}. Keep two labels."
             )
-        before, label_before = first.setdefault(text.strip(), (where, shown))
+        before, label_before = met.setdefault(text.strip(), (where, shown))
         if label_before != shown:
             raise CorpusError(
                 f"{where}: the same text has the label '{label_before}' in {before} and '{shown}' here. Remove one."
