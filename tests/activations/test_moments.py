@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from imitable.activations import Moments, merged
 from imitable.activations.moments import Sums
+from imitable.activations.summing import adder
 from lengths import examples
 
 Values = npt.NDArray[np.float32]
@@ -109,3 +110,40 @@ def test_of_nothing_there_is_nothing_and_a_constant_unit_has_no_kurtosis() -> No
     assert (constant + nothing) is constant
     assert constant.kurtosis.tolist() == [0, 0]
     assert constant.sd.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("width", [1, 511, 513, 1100])
+@pytest.mark.parametrize("count", [1, 3, 66, 131])
+def test_bfloat16_and_any_shape_are_summed_as_the_numbers_that_they_stand_for(width: int, count: int) -> None:
+    rows = torch.randn(count, width, generator=torch.Generator().manual_seed(width + count)).bfloat16()
+    sums = Sums(width)
+    sums.add(rows)
+    sums.add(rows[: count // 2 + 1, torch.arange(width)])
+    exact = torch.cat([rows, rows[: count // 2 + 1]]).float().numpy()
+    compare(sums.result(), exact, rtol=1e-4, atol=1e-5)
+
+
+def test_an_accelerators_way_gives_the_same_moments() -> None:
+    rows = torch.from_numpy(values(300, 11)).bfloat16()
+    here, there = Sums(3), Sums(3)
+    here.add(rows[:100])
+    there.add(rows[:100])
+    here.add(rows[100:])
+    there._count += 200
+    there._add_on_device(rows[100:])
+    for name in ("mean", "powers", "minimum", "maximum"):
+        np.testing.assert_allclose(getattr(there.result(), name), getattr(here.result(), name), rtol=1e-4)
+
+
+def test_where_nothing_can_be_kept_the_loop_is_compiled_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere(*_: object, **options: object) -> object:
+        if options.get("cache"):
+            raise RuntimeError("cannot cache function: no locator available")
+        return lambda function: function
+
+    monkeypatch.setattr("numba.njit", nowhere)
+    adder.cache_clear()
+    try:
+        assert callable(adder())
+    finally:
+        adder.cache_clear()

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Doubles = npt.NDArray[np.float64]
+from imitable.activations.summing import adder
 
-_ROWS_AT_ONCE = 64
+Doubles = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,7 @@ def merged(parts: Iterable[Moments], width: int) -> Moments:
 class Sums:
     """Moments of one site, batch by batch, from power sums about the mean of the first batch.
 
-    Rows are taken a few at a time, so that everything done to them happens in the processor's cache. Sums over these
-    rows are float32, all others float64.
+    A few rows at a time are summed in float32, everything else in float64.
     """
 
     def __init__(self, width: int) -> None:
@@ -94,25 +93,31 @@ class Sums:
         self._origin: Any = None
 
     def add(self, rows: Any) -> None:
-        """Take in a (tokens, units) float32 tensor."""
+        """Take in a (tokens, units) float32 or bfloat16 tensor."""
         import torch
 
         if self._origin is None:
-            self._origin = rows.mean(dim=0)
+            self._origin = rows.mean(dim=0, dtype=torch.float32)
             self._sums = rows.new_zeros((4, self._width), dtype=torch.float64)
-            self._extremes = torch.stack([rows[0], rows[0]])
-            self._room = rows.new_empty((3, _ROWS_AT_ONCE, self._width))
+            self._extremes = torch.stack([rows[0], rows[0]]).float()
         self._count += len(rows)
-        for part in rows.split(_ROWS_AT_ONCE):
-            away, square, higher = self._room[:, : len(part)]
-            torch.sub(part, self._origin, out=away)
-            torch.mul(away, away, out=square)
-            self._sums[0] += away.sum(dim=0)
-            self._sums[1] += square.sum(dim=0)
-            self._sums[2] += torch.mul(away, square, out=higher).sum(dim=0)
-            self._sums[3] += torch.mul(square, square, out=higher).sum(dim=0)
-            torch.minimum(self._extremes[0], part.amin(dim=0), out=self._extremes[0])
-            torch.maximum(self._extremes[1], part.amax(dim=0), out=self._extremes[1])
+        if rows.device.type == "cpu":
+            half = rows.dtype == torch.bfloat16
+            bits = rows.contiguous().view(torch.uint16 if half else torch.uint32).numpy()
+            adder()(bits, 16 * half, self._origin.numpy(), self._sums.numpy(), self._extremes.numpy())
+        else:
+            self._add_on_device(rows)
+
+    def _add_on_device(self, rows: Any) -> None:
+        """The same on an accelerator, by torch's own functions."""
+        import torch
+
+        away = rows.float() - self._origin
+        square = away * away
+        for power, values in enumerate((away, square, away * square, square * square)):
+            self._sums[power] += values.sum(dim=0)
+        self._extremes[0] = torch.minimum(self._extremes[0], rows.amin(dim=0).float())
+        self._extremes[1] = torch.maximum(self._extremes[1], rows.amax(dim=0).float())
 
     def result(self) -> Moments:
         """The moments of everything taken in."""

@@ -21,7 +21,10 @@ class Reading(Protocol):
     """Turns what a tap caught into the activations of units. An object that can be pickled and is never changed."""
 
     def __call__(self, caught: Any, units: Sequence[int] | None) -> Any:
-        """(..., d) tensor of any floating type -> (..., units) float32 tensor; all units of the site for None."""
+        """(..., d) tensor of any floating type -> (..., units) float32 tensor; all units of the site for None.
+
+        All units may also come in the type that was caught, where nothing is computed.
+        """
         ...
 
 
@@ -51,7 +54,7 @@ class Coordinates:
         import torch
 
         if units is None:
-            return caught.float()
+            return caught
         rows = caught.reshape(-1, caught.shape[-1])
         chosen = rows.index_select(1, torch.tensor(units, device=caught.device))
         return chosen.float().reshape(*caught.shape[:-1], len(units))
