@@ -3,54 +3,79 @@
 from __future__ import annotations
 
 from statistics import NormalDist
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from . import scoring
 from .model import Fit
 from .result_tables import LEVELS_TABLE, RANKING
+from .tables import WHERE
 
 EASY = 0.25
 """A target is easy where its start exceeds this skill."""
 LEARNABLE = 0.10
 """A target is learnable where its gain exceeds this skill."""
+APART = 0.95
+"""Probability from which on the first of a tie group is above a target, so that the next group begins there."""
 
 Floats = npt.NDArray[np.float64]
 
 
 def ranking_table(
     fit: Fit,
-    rows: pd.DataFrame,
     episodes: pd.DataFrame,
-    targets: pd.DataFrame | None,
+    targets: pd.DataFrame,
+    finished: pd.Series[bool],
     *,
     coverage: float,
     top_k: int,
 ) -> pd.DataFrame:
-    """Targets from most to least imitable, with every column of ranking.csv; ties by target_id."""
-    table = _counts(rows, episodes).join(fit.targets)
+    """Targets from most to least imitable, with the columns of ranking.csv but the crowd's; ties by target_id.
+
+    `episodes` are those that the fit used, `targets` describes their targets (`Statistics.targets`, and baselines),
+    `finished` says of every episode_id whether it was played to its end.
+    """
+    ids = pd.Index(fit.target_ids, name="target_id", dtype="str")
+    table = _counts(episodes, finished).reindex(ids).join(fit.targets)
     for name in ("imitability", "start", "gain"):
         table = with_interval(table, name, coverage)
-    table = table.join(_ranks(fit, coverage=coverage, top_k=top_k)).join(_agreement(rows))
-    table["crowd_skill"] = table["crowd_low"] = table["crowd_high"] = np.nan
-    table["l_ref"] = rows.groupby("target_id")["l_ref"].first()
-    baselines: list[str] = []
-    if targets is not None:
-        baselines = [str(name) for name in targets if str(name).startswith("baseline_")]
-        table = table.join(targets.set_index("target_id")[baselines])
-    order = table["imitability"].rank(ascending=False, method="first").astype("int64")
-    table = table.assign(rank=order).sort_values("rank").reset_index()
+    table = table.join(_ranks(fit, coverage=coverage, top_k=top_k)).join(agreement(episodes))
+    baselines = sorted(str(name) for name in targets if str(name).startswith("baseline_"))
+    told = [column.name for column in WHERE] + ["selected_by", "l_ref", *baselines]
+    table = table.join(targets.set_index("target_id")[told])
+    table["rank"] = table["imitability"].rank(ascending=False, method="first").astype("int64")
+    table["tie_group"] = _tie_groups(fit, table["rank"].to_numpy(np.int64))
+    return table.sort_values("rank").reset_index()
+
+
+def in_order(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with exactly the columns of ranking.csv, and its baselines."""
     fixed = [column.name for column in RANKING.columns if not column.name.endswith("*")]
-    return table[[*fixed, *baselines]]
+    return table[[*fixed, *(name for name in table if str(name).startswith("baseline_"))]]
 
 
-def levels_table(levels: pd.DataFrame, *, coverage: float) -> pd.DataFrame:
-    """levels.csv: imitability at each level with its interval."""
-    table = with_interval(levels, "imitability", coverage)
-    return table[[column.name for column in LEVELS_TABLE.columns]]
+def levels_table(fit: Fit, episodes: pd.DataFrame, *, coverage: float) -> pd.DataFrame:
+    """levels.csv: imitability of each target at each level where it was played, with its interval."""
+    played = episodes[["target_id", "level"]].drop_duplicates().sort_values(["target_id", "level"])
+    at = pd.Index(fit.target_ids).get_indexer(pd.Index(played["target_id"]))
+    draws = np.stack(
+        [
+            fit.samples["held_out"][:, target] + fit.levels[level]
+            for target, level in zip(at, played["level"], strict=True)
+        ],
+        axis=1,
+    )
+    table = played.assign(imitability=draws.mean(axis=0), imitability_sd=draws.std(axis=0)).reset_index(drop=True)
+    return with_interval(table, "imitability", coverage)[[column.name for column in LEVELS_TABLE.columns]]
+
+
+def draws_table(fit: Fit) -> pd.DataFrame:
+    """draws.parquet: every joint draw of every target."""
+    draws, n = fit.samples["held_out"].shape
+    columns = {name: values.ravel() for name, values in fit.samples.items()}
+    ids = pd.Series(np.tile(np.array(fit.target_ids, dtype=object), draws), dtype="str")
+    return pd.DataFrame({"draw": np.repeat(np.arange(draws, dtype=np.int64), n), "target_id": ids, **columns})
 
 
 def with_interval(table: pd.DataFrame, name: str, coverage: float) -> pd.DataFrame:
@@ -59,54 +84,72 @@ def with_interval(table: pd.DataFrame, name: str, coverage: float) -> pd.DataFra
     return table.assign(**{f"{name}_low": table[name] - reach, f"{name}_high": table[name] + reach})
 
 
-def _counts(rows: pd.DataFrame, episodes: pd.DataFrame) -> pd.DataFrame:
-    by_target = rows.groupby("target_id", sort=True)
-    table = by_target[["model_id", "kind", "site", "unit", "selected_by"]].first()
-    table["n_guesses"] = by_target.size().astype("int64")
-    table["n_episodes"] = by_target["episode_id"].nunique().astype("int64")
-    table["n_annotators"] = by_target["annotator_id"].nunique().astype("int64")
-    table["completion"] = episodes.groupby("target_id")["completed"].mean().astype("float64")
-    return table
+def _counts(episodes: pd.DataFrame, finished: pd.Series[bool]) -> pd.DataFrame:
+    by_target = episodes.groupby("target_id", sort=True)
+    done = episodes["episode_id"].map(finished).astype("float64").groupby(episodes["target_id"]).mean()
+    return pd.DataFrame(
+        {
+            "n_guesses": by_target["n"].sum().astype("int64"),
+            "n_episodes": by_target.size().astype("int64"),
+            "n_annotators": by_target["annotator_id"].nunique().astype("int64"),
+            "completion": done,
+        }
+    )
 
 
 def _ranks(fit: Fit, *, coverage: float, top_k: int) -> pd.DataFrame:
     """Ranks within each draw, summed up; the interval's ends are ranks that occurred."""
-    ids = fit.targets.index
-    held_out = _by_draw(fit, "held_out")
+    held_out, start = fit.samples["held_out"], fit.samples["start"]
     order = np.argsort(-held_out, axis=1, kind="stable")
     ranks = np.empty_like(order)
-    np.put_along_axis(ranks, order, np.broadcast_to(np.arange(1, len(ids) + 1), order.shape), axis=1)
+    np.put_along_axis(ranks, order, np.broadcast_to(np.arange(1, held_out.shape[1] + 1), order.shape), axis=1)
     tail = (1 - coverage) / 2
-    low = np.quantile(ranks, tail, axis=0, method="lower")
-    high = np.quantile(ranks, 1 - tail, axis=0, method="higher")
-    start = _by_draw(fit, "start")
     unknown = np.isnan(start).any(axis=0)
     return pd.DataFrame(
         {
-            "rank_low": low.astype(np.int64),
-            "rank_high": high.astype(np.int64),
+            "rank_low": np.quantile(ranks, tail, axis=0, method="lower").astype(np.int64),
+            "rank_high": np.quantile(ranks, 1 - tail, axis=0, method="higher").astype(np.int64),
             "expected_rank": ranks.mean(axis=0),
             "p_top": (ranks <= top_k).mean(axis=0),
             "p_easy": np.where(unknown, np.nan, (start > EASY).mean(axis=0)),
             "p_learnable": np.where(unknown, np.nan, (held_out - start > LEARNABLE).mean(axis=0)),
         },
-        index=ids,
+        index=pd.Index(fit.target_ids, dtype="str"),
     )
 
 
-def _by_draw(fit: Fit, name: str) -> Floats:
-    return fit.draws[name].to_numpy(dtype=np.float64).reshape(-1, len(fit.targets))
+def _tie_groups(fit: Fit, rank: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """1 for the top; a group ends where its first member is above the next target with probability `APART`."""
+    held_out = fit.samples["held_out"]
+    order = np.argsort(rank)
+    group = np.empty(len(order), dtype=np.int64)
+    first, number = order[0], 1
+    for at in order:
+        if (held_out[:, first] > held_out[:, at]).mean() >= APART:
+            first, number = at, number + 1
+        group[at] = number
+    return group
 
 
-def _agreement(rows: pd.DataFrame) -> pd.DataFrame:
-    """Correlation and r2 on the held-out rounds, for comparison with published figures."""
-    found: dict[str, dict[str, Any]] = {}
-    for name, part in rows[rows["at_end"]].groupby("target_id", sort=True):
-        guess, truth, weight = (part[c].to_numpy(dtype=np.float64) for c in ("guess", "truth", "weight"))
-        known = weight > 0
-        found[str(name)] = {
-            "r": scoring.correlation(guess, truth),
-            "r2": scoring.r2(guess, truth),
-            "r_natural": scoring.correlation(guess[known], truth[known], weight[known]),
-        }
-    return pd.DataFrame.from_dict(found, orient="index", columns=["r", "r2", "r_natural"], dtype="float64")
+def agreement(episodes: pd.DataFrame) -> pd.DataFrame:
+    """`r`, `r2` and `r_natural` of each target's held-out rounds, from sums; nan where undefined."""
+    sums = episodes.groupby("target_id")[
+        ["n_held_out", "h_g", "h_z", "h_gg", "h_zz", "h_gz", "w_n", "w_g", "w_z", "w_gg", "w_zz", "w_gz"]
+    ].sum()
+    plain = [sums[name].to_numpy(np.float64) for name in ("n_held_out", "h_g", "h_z", "h_gg", "h_zz", "h_gz")]
+    weighted = [sums[f"w_{name}"].to_numpy(np.float64) for name in ("n", "g", "z", "gg", "zz", "gz")]
+    _, _, _, gg, zz, gz = plain
+    wrong = gg - 2 * gz + zz
+    r2 = 1.0 - np.divide(wrong, zz, out=np.full(len(zz), np.nan), where=zz > 0)
+    return pd.DataFrame({"r": _correlation(*plain), "r2": r2, "r_natural": _correlation(*weighted)}, index=sums.index)
+
+
+def _correlation(n: Floats, g: Floats, z: Floats, gg: Floats, zz: Floats, gz: Floats) -> Floats:
+    """Correlation from (weighted) sums; nan where either side is constant."""
+    safe = np.maximum(n, 1e-300)
+    var_g, var_z, both = gg - g * g / safe, zz - z * z / safe, gz - g * z / safe
+    known = (n > 0) & (var_g > 1e-9 * np.maximum(gg, 1e-9)) & (var_z > 1e-9 * np.maximum(zz, 1e-9))
+    found: Floats = np.divide(
+        both, np.sqrt(np.where(known, var_g * var_z, 1.0)), out=np.full(len(n), np.nan), where=known
+    )
+    return np.clip(found, -1.0, 1.0)
