@@ -26,7 +26,9 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 TOLERANCE = 1e-5
-"""Residual of the conjugate gradients relative to the right-hand side, for every column."""
+"""Residual of the conjugate gradients relative to the right-hand side, for means."""
+TOLERANCE_OF_DRAWS = 1e-3
+"""The same for draws, which nobody sees one by one."""
 MOST_STEPS = 200
 
 
@@ -135,7 +137,7 @@ class System:
         own = np.einsum("ep,eq,eij->piqj", d.fixed, d.fixed, m_e).reshape(p * k, p * k)
         own -= np.einsum("akb,akl,alc->bc", self._to_annotator, self._annotator_inverse, self._to_annotator)
         self._to_target = to_target - self._times_cross(self._annotator_inverse @ self._to_annotator)
-        self.fixed_part = self._conjugate(self._to_target, start)
+        self.fixed_part = self._conjugate(self._to_target, np.full(p * k, TOLERANCE), start)
         self._own_inverse = np.linalg.pinv(
             own - np.einsum("tkb,tkc->bc", self._to_target, self.fixed_part), rcond=1e-10, hermitian=True
         )
@@ -162,7 +164,9 @@ class System:
         shape = b_beta.shape
         inner = self._annotator_inverse @ b_alpha
         left = b_beta.reshape(-1, shape[2]) - np.einsum("akb,akr->br", self._to_annotator, inner)
-        x = self._conjugate(b_theta - self._times_cross(inner))
+        tolerance = np.full(shape[2], TOLERANCE_OF_DRAWS)
+        tolerance[: int(mean)] = TOLERANCE
+        x = self._conjugate(b_theta - self._times_cross(inner), tolerance)
         beta = self._own_inverse @ (left - np.einsum("tkb,tkr->br", self._to_target, x))
         theta = x - self.fixed_part @ beta
         alpha = self._annotator_inverse @ (b_alpha - self._times_cross_back(theta) - self._to_annotator @ beta)
@@ -195,10 +199,10 @@ class System:
         inner = self._annotator_inverse @ self._times_cross_back(theta)
         return self._diagonal @ theta + self._both @ pulled.reshape(theta.shape) - self._times_cross(inner)
 
-    def _conjugate(self, right: Floats, start: Floats | None = None) -> Floats:
+    def _conjugate(self, right: Floats, tolerance: Floats, start: Floats | None = None) -> Floats:
         x = np.zeros_like(right) if start is None else start.copy()
         left = right - self._times(x) if start is not None else right.copy()
-        goal = TOLERANCE**2 * np.einsum("tkr,tkr->r", right, right)
+        goal = tolerance**2 * np.einsum("tkr,tkr->r", right, right)
         z = self._precondition @ left
         step, size = z.copy(), np.einsum("tkr,tkr->r", left, z)
         for _ in range(MOST_STEPS):

@@ -30,6 +30,7 @@ RANKING = Table(
         *_estimate("start", "Expected skill before any feedback."),
         *_estimate("gain", "imitability minus start: what was learned."),
         Column("rank", "integer", "1 is the most imitable."),
+        Column("tie_group", "integer", "1 is the top; targets of one group cannot be told apart from its first."),
         Column("rank_low", "integer", "Best rank in the interval."),
         Column("rank_high", "integer", "Worst rank in the interval."),
         Column("expected_rank", "number", "Mean rank over the posterior draws."),
@@ -39,9 +40,9 @@ RANKING = Table(
         Column("r", "number", "Correlation of held-out guesses with truths; empty where either is constant."),
         Column("r2", "number", "neuron-explainer's r2: 1 - mean((truth - guess)²) / mean(truth²), held-out."),
         Column("r_natural", "number", "Held-out correlation under weight: as on the natural distribution."),
-        Column("crowd_skill", "number", "Held-out skill of the pooled crowd (not in this version)."),
-        Column("crowd_low", "number", "Lower end of its interval (not in this version)."),
-        Column("crowd_high", "number", "Upper end of its interval (not in this version)."),
+        Column("crowd_skill", "number", "Held-out skill of the pooled, recalibrated guess of everybody who met the item."),
+        Column("crowd_low", "number", "Lower end of the interval of crowd_skill."),
+        Column("crowd_high", "number", "Upper end of the interval of crowd_skill."),
         Column("l_ref", "number", "Loss of the best constant guess, display units."),
         Column("baseline_*", "number", "Held-out skill of a machine player on the target."),
     ),
@@ -69,12 +70,44 @@ ANNOTATORS = Table(
         *_estimate("scale", "Slope of guess on truth; 1 uses the scale fully, 0 ignores the truth.", sd=False),
         Column("noise_sd", "number", "Scatter of guesses about that line, display units."),
         Column("learning", "number", "Skill in the later half of practice minus the earlier half."),
-        Column("p_bad", "number", "Probability of not playing in earnest (not in this version)."),
-        Column("bad_class", "string", "Most likely kind of careless play (not in this version)."),
+        Column("p_bad", "number", "Probability of not playing in earnest: answers at random, a constant, copies, a leak."),
+        Column("bad_class", "string", "Most likely kind of such play: random, constant, copies, running or leaks."),
         Column("evidence", "string", "What is odd about the play, in plain words."),
-        Column("anomaly", "number", "How unlike the others, two-sided (not in this version)."),
+        Column("anomaly", "number", "How unlike everybody else, whatever the way: see conduct."),
         Column("median_seconds", "number", "Median seconds for a guess."),
         Column("excluded", "boolean", "Whether the annotator was left out of the fit."),
+    ),
+)
+
+CROWD = Table(
+    "The crowd's guess of each held-out item",
+    ("target_id", "item_id"),
+    (
+        Column("target_id", "string", "What was imitated."),
+        Column("item_id", "string", "The item."),
+        Column("n_guesses", "integer", "Held-out guesses on it that count."),
+        Column("crowd", "number", "Their mean without each annotator's bias, recalibrated; display units."),
+        Column("crowd_low", "number", "Lower end of the interval of the truth, given the crowd."),
+        Column("crowd_high", "number", "Upper end of the interval of the truth, given the crowd."),
+        Column("truth", "number", "The truth, display units."),
+    ),
+)
+
+GROUPS = Table(
+    "Contrasts between groups of targets, or between levels",
+    ("factor", "level_a", "level_b", "estimand", "population"),
+    (
+        Column("factor", "string", "Column by which targets are grouped."),
+        Column("level_a", "string", "One of its values."),
+        Column("level_b", "string", "Another of its values."),
+        Column("estimand", "string", "imitability, start or gain."),
+        Column("population", "string", "these: the targets played; like_these: new targets of the same kind."),
+        Column("difference", "number", "Mean of a minus mean of b."),
+        Column("low", "number", "Lower end of its interval."),
+        Column("high", "number", "Upper end of its interval."),
+        Column("p_positive", "number", "Probability that a is above b."),
+        Column("n_a", "integer", "Targets of a in the contrast."),
+        Column("n_b", "integer", "Targets of b in the contrast."),
     ),
 )
 
@@ -117,5 +150,7 @@ TABLES: dict[str, Table] = {
     "annotators": ANNOTATORS,
     "episodes": EPISODES,
     "draws": DRAWS,
+    "crowd": CROWD,
+    "groups": GROUPS,
 }
 """Every table by the stem of its file."""
