@@ -29,7 +29,7 @@ USUAL_TARGET = np.diag([0.5, 0.06, 0.06])
 USUAL_ANNOTATOR = np.diag([0.5, 0.03, 0.03])
 USUAL_EPISODE = np.diag([0.5, 0.03, 0.03])
 """Covariances that are usual in our rehearsals: weak priors."""
-USUAL_NOISE = 4.0
+USUAL_NOISE = 2.5
 """Noise variance of a guess, tenths of the scale squared."""
 PRIOR_UNITS = 4.0
 """Units (targets, annotators, episodes) that the prior of a covariance counts for."""
