@@ -4,128 +4,170 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.resources import files
-from statistics import NormalDist
+from typing import Any
 
 import jinja2
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from . import figures
-from .ranking import EASY, LEARNABLE
+from . import figures, printed, sentences
+from .findings import Findings
+from .ranking import APART, EASY, LEARNABLE
+from .sentences import per_cent, skill
+
+__all__ = ["Findings", "render"]
 
 SHOWN = 10
 """Rows of the table of the most and of the least imitable."""
-SURE = 0.9
-"""Probability from which the report calls something so."""
+REASONS = 12
+"""Reasons of quarantine that are listed."""
 
 
 @dataclass(frozen=True)
-class Findings:
-    """Everything that the report shows."""
+class _Shown:
+    """What is drawn and printed as a table as well."""
 
-    ranking: pd.DataFrame
-    annotators: pd.DataFrame
-    rows: pd.DataFrame
-    """Scored guesses."""
-    notes: list[str]
-    estimand: str
-    quarantine: pd.DataFrame
-    banner: str
-    """First line and part of the title, where programs played; else empty."""
-    coverage: float
-    top_k: int
+    curve: pd.DataFrame
+    """The learning curve with its bands."""
+    sizes: pd.DataFrame
+    """The crowd's skill by its size; maybe no rows."""
+    singles: pd.DataFrame | None
+    pooled: pd.DataFrame | None
+
+    @property
+    def said(self) -> bool:
+        """Whether anything was said of held-out items."""
+        return self.singles is not None or self.pooled is not None
+
+
+def _shown(f: Findings) -> _Shown:
+    def some(table: pd.DataFrame | None) -> pd.DataFrame | None:
+        return table if table is not None and len(table) else None
+
+    return _Shown(
+        curve=figures.with_band(f.curve, f.coverage),
+        sizes=pd.DataFrame() if f.crowd is None else f.crowd.curve,
+        singles=some(f.guesses),
+        pooled=some(None if f.crowd is None else f.crowd.items),
+    )
 
 
 def render(findings: Findings) -> str:
     """The report as HTML; the same findings give the same bytes."""
+    f = findings
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FunctionLoader(_source),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    environment.filters["skill"] = _skill
-    source = files("imitable_aggregation.templates").joinpath("report.html.j2").read_text(encoding="utf-8")
-    ranking = findings.ranking
-    has_start = bool(ranking["start"].notna().any())
-    drawn = {
-        "caterpillar": figures.caterpillar(ranking, findings.coverage),
-        "people": figures.people(findings.annotators, findings.coverage),
-        "start": figures.start_and_end(ranking) if has_start else "",
-        "learning": figures.learning(_curve(findings), findings.coverage),
-    }
-    counted = findings.quarantine["reason"].str.replace(r"'.*?'", "…", regex=True).value_counts()
-    reasons = sorted(counted.items(), key=lambda pair: (-pair[1], str(pair[0])))
-    return environment.from_string(
-        source
+    environment.filters["skill"] = skill
+    environment.filters["name"] = _name
+    shown = _shown(f)
+    # our own SVG, whose texts were escaped when it was made
+    drawn = {name: Markup(svg) for name, svg in _figures(f, shown).items()}  # noqa: S704
+    odd = _odd(f.annotators)
+    return environment.get_template(
+        "report.html.j2"
     ).render(
-        f=findings,
-        sentences=_sentences(findings),
-        # our own SVG, whose texts were escaped when it was made
-        figure={name: Markup(svg) for name, svg in drawn.items()},  # noqa: S704
-        top=_rows(ranking.head(SHOWN)),
-        bottom=_rows(ranking.iloc[max(SHOWN, len(ranking) - SHOWN) :]),
-        reasons=reasons[:12],
-        odd=_odd(findings.annotators),
-        odd_more=max(0, int(findings.annotators["evidence"].notna().sum()) - SHOWN),
+        f=f,
+        who="simulated players" if f.banner else "people",
+        style=Markup(_source("style.css")),  # noqa: S704
+        words={
+            "findings": sentences.findings(f),
+            "crowd": sentences.crowd(f),
+            "groups": [] if f.groups is None else sentences.groups(f.groups, f.coverage),
+            "excluded": sentences.excluded(f),
+            "sources": sentences.sources(f),
+        },
+        figure=drawn,
+        table={
+            "learning": printed.learning(shown.curve),
+            "crowd": printed.crowd(shown.sizes),
+            "calibration": printed.calibration(shown.singles, shown.pooled, f.coverage),
+            "groups": printed.groups(f.groups),
+        },
+        parts=_parts(f, drawn),
+        top=_rows(f.ranking.head(SHOWN)),
+        bottom=_rows(f.ranking.iloc[max(SHOWN, len(f.ranking) - SHOWN) :]),
+        prefix=figures.common(f.ranking["target_id"].tolist()),
+        apart=per_cent(APART),
+        named=len(f.ranking) <= figures.DRAWN,
+        tied="tie_group" in f.ranking and f.ranking["tie_group"].nunique() > 1,
+        few=len(f.ranking) <= figures.INTERVALS,
+        many=len(f.ranking) > figures.MULTIPLES,
+        reasons=_reasons(f.quarantine),
+        odd=_rows(odd.head(SHOWN)),
+        odd_more=max(0, len(odd) - SHOWN),
         easy=EASY,
         learnable=LEARNABLE,
-        per_cent=f"{findings.coverage:.0%}".replace("%", " %"),
+        per_cent=per_cent(f.coverage),
     )
 
 
-def _skill(value: float) -> str:
-    """A skill as it is printed: two decimals and a true minus sign; a dash where there is none."""
-    return "–" if pd.isna(value) else f"{value:.2f}".replace("-", "−")
+def _name(name: str) -> Markup:
+    """A name that may break after its slashes."""
+    return Markup("/<wbr>").join(name.split("/"))
 
 
-def _rows(table: pd.DataFrame) -> list[dict[str, object]]:
+def _source(name: str) -> str:
+    return files("imitable_aggregation.templates").joinpath(name).read_text(encoding="utf-8")
+
+
+def _figures(f: Findings, shown: _Shown) -> dict[str, str]:
+    """Every figure by its name; empty where there is nothing to draw."""
+    ranking, people, coverage = f.ranking, f.annotators, f.coverage
+    contrasts = f.groups is not None and bool((f.groups["estimand"] == "imitability").any())
+    knots = sum(bool(np.isfinite(draws).any()) for draws in f.samples.values())
+    return {
+        "caterpillar": figures.caterpillar(ranking, coverage),
+        "start": figures.start_and_end(ranking) if ranking["start"].notna().any() else "",
+        "learning": figures.learning(shown.curve, coverage) if len(shown.curve) else "",
+        "multiples": figures.multiples(ranking, f.target_ids, f.samples, f.knots, coverage) if knots > 1 else "",
+        "crowd": figures.crowd_size(shown.sizes, coverage) if len(shown.sizes) > 1 else "",
+        "calibration": figures.guess_and_truth(shown.singles, shown.pooled, coverage) if shown.said else "",
+        "groups": figures.differences(f.groups, coverage) if f.groups is not None and contrasts else "",
+        "people": figures.people(people, coverage) if people["skill"].notna().any() else "",
+        "scale": figures.use_of_scale(people) if people[["bias", "scale"]].notna().all(axis=1).sum() > 1 else "",
+        "shares": figures.shares(f.influence.share) if f.influence is not None and f.excluded else "",
+        "sources": figures.sources(f.components) if f.components.get("knots") else "",
+    }
+
+
+def _parts(f: Findings, drawn: dict[str, Markup]) -> list[tuple[str, str]]:
+    every = (
+        ("imitability", "Imitability", True),
+        ("start", "Easy, learnable or opaque", bool(drawn["start"])),
+        ("learning", "Learning", True),
+        ("crowd", "The crowd", bool(drawn["calibration"])),
+        ("groups", "Groups", f.groups is not None),
+        ("annotators", "Annotators", True),
+        ("sources", "Where differences come from", bool(drawn["sources"])),
+        ("notes", "What to know", True),
+    )
+    return [(key, name) for key, name, there in every if there]
+
+
+def _odd(annotators: pd.DataFrame) -> pd.DataFrame:
+    """Who is marked: those left out first, one of every kind before the second of any."""
+    marked = annotators[annotators["evidence"].notna()].sort_values(
+        ["n_guesses", "annotator_id"], ascending=[False, True]
+    )
+    kind = marked["bad_class"].fillna("")
+    turn = marked.groupby([marked["excluded"], kind]).cumcount()
+    order = marked.assign(turn=turn, kind=kind).sort_values(
+        ["excluded", "turn", "kind"], ascending=[False, True, True], kind="stable"
+    )
+    return marked.loc[order.index]
+
+
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(key): value for key, value in row.items()} for row in table.to_dict(orient="records")]
 
 
-def _odd(annotators: pd.DataFrame) -> list[dict[str, object]]:
-    return _rows(annotators[annotators["evidence"].notna()].sort_values(["skill", "annotator_id"]).head(SHOWN))
-
-
-def _count(n: int, one: str, more: str = "s") -> str:
-    return f"{n:,} {one}{'' if n == 1 else more}"
-
-
-def _sentences(findings: Findings) -> list[str]:
-    """What was found and how sure it is, in words."""
-    ranking, rows = findings.ranking, findings.rows
-    n = len(ranking)
-    best = ranking.iloc[0]
-    above = int((ranking["imitability_low"] > 0).sum())
-    which = "all" if above == n else "none" if above == 0 else str(above)
-    told = [
-        f"{_count(rows['annotator_id'].nunique(), 'annotator')} made {_count(len(rows), 'guess', 'es')}"
-        f" in {_count(rows['episode_id'].nunique(), 'episode')} on {_count(n, 'target')}.",
-        f"On {which} of them annotators beat the best constant guess (the whole interval lies above 0).",
-        f"The most imitable, {best['target_id']}, reached a held-out skill of {_skill(best['imitability'])}"
-        f" ({_skill(best['imitability_low'])} to {_skill(best['imitability_high'])}), where 1 is exact.",
-    ]
-    if ranking["start"].notna().any():
-        easy = int((ranking["p_easy"] > SURE).sum())
-        learned = int((ranking["p_learnable"] > SURE).sum())
-        told.append(
-            f"With at least {SURE:.0%} probability, {easy} {'was' if easy == 1 else 'were'} easy from the start"
-            f" (start above {EASY:g}) and {learned} {'was' if learned == 1 else 'were'} learned"
-            f" (gain above {LEARNABLE:g}).".replace("%", " %")
-        )
-    if n > 1:
-        width = float((ranking["rank_high"] - ranking["rank_low"] + 1).median())
-        told.append(
-            f"How sure is the order? Half of the targets have a rank interval of at most {width:.0f}"
-            f" of {n} ranks{': read it as groups, not as a list' if width > n / 4 else ''}."
-        )
-    return told
-
-
-def _curve(findings: Findings) -> pd.DataFrame:
-    """Mean skill by phase and trial: mean over annotators of their means, with a normal band over annotators."""
-    rows = findings.rows
-    by_person = rows.groupby(["phase", "trial", "annotator_id"])["skill"].mean()
-    table = by_person.groupby(level=["phase", "trial"]).agg(["mean", "std", "size"]).reset_index()
-    table = table[table["size"] >= max(1, int(table["size"].max()) // 20)]
-    reach = NormalDist().inv_cdf(0.5 + findings.coverage / 2) * table["std"].fillna(0.0) / np.sqrt(table["size"])
-    table = table.assign(low=table["mean"] - reach, high=table["mean"] + reach)
-    return table.sort_values(["phase", "trial"], ascending=[False, True]).reset_index(drop=True)
+def _reasons(quarantine: pd.DataFrame) -> list[tuple[str, int]]:
+    """Why rows could not be used, most frequent first, what they held left out."""
+    counted = quarantine["reason"].str.replace(r"'.*?'", "…", regex=True).value_counts()
+    return sorted(((str(why), int(n)) for why, n in counted.items()), key=lambda pair: (-pair[1], pair[0]))[:REASONS]

@@ -21,12 +21,15 @@ _THEME = {
 }
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
+    "path.simplify": False,
     "text.parse_math": False,
     "svg.hashsalt": "imitable",
     "font.family": ["DejaVu Sans"],
     "font.size": 9,
     "axes.edgecolor": SOFT,
     "axes.labelcolor": INK,
+    "axes.labelsize": 9,
+    "axes.titlesize": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 0.8,
@@ -35,10 +38,15 @@ STYLE: dict[Any, Any] = {
     "ytick.color": SOFT,
     "xtick.labelcolor": INK,
     "ytick.labelcolor": INK,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
     "text.color": INK,
     "legend.frameon": False,
+    "legend.fontsize": 8.5,
     "figure.constrained_layout.use": True,
 }
+WIDE = 7.6
+"""Inches of a figure as wide as the page's text."""
 
 
 def svg(figure: Figure, *, key: str, title: str, said: str) -> str:
@@ -55,6 +63,8 @@ def svg(figure: Figure, *, key: str, title: str, said: str) -> str:
     text = re.sub(r'\bid="', f'id="{key}-', text)
     text = re.sub(r'(href="#|url\(#)', rf"\g<1>{key}-", text)
     text = re.sub(r"(font: (?:\w+ )*[\d.]+px) [^;\"]*", r"\1 var(--font)", text)
+    text = re.sub(r' (?:d|x|y|transform)="[^"]*"', lambda found: _short(found[0]), text)
+    text = re.sub(r"\n\s*", "\n", text)
     for colour, theirs in _THEME.items():
         text = text.replace(colour, theirs)
     head, rest = text.split(">", 1)
@@ -63,3 +73,9 @@ def svg(figure: Figure, *, key: str, title: str, said: str) -> str:
     label = f'role="img" aria-labelledby="{key}-title {key}-desc" style="max-width: {width:.0f}px"'
     told = f'<title id="{key}-title">{escape(title)}</title><desc id="{key}-desc">{escape(said)}</desc>'
     return f"{head} {label}>{told}{rest}"
+
+
+def _short(attribute: str) -> str:
+    """Coordinates to a hundredth of a point, on one line; a line of no length as a dot."""
+    line = re.sub(r"(\.\d\d)\d+", r"\1", attribute).replace("\n", "")
+    return re.sub(r"M ([\d.-]+ [\d.-]+) L \1(?=[ \"])", r"M \1h0", line)
