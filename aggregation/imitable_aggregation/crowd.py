@@ -70,7 +70,7 @@ class Crowd:
     skill: float
     """Mean over held-out items of the skill of their prediction; nan without any."""
     plain: float
-    """The same of the plain mean of their guesses, nobody left out, nothing adjusted; from the sample."""
+    """The same of the plain mean of all guesses on these items, nobody left out, nothing adjusted; from the sample."""
     notes: list[str] = field(default_factory=list)
     """What a reader must know."""
 
@@ -103,7 +103,7 @@ def crowd(
         targets=_by_target(table, coverage, shared).reindex(targets.index),
         curve=size_curve(mine, sample, targets.index, pool.predict, coverage=coverage, seed=seed),
         skill=float(table["skill"].mean()),
-        plain=_plain(sample),
+        plain=_plain(sample, table),
         notes=notes,
     )
 
@@ -238,8 +238,8 @@ def _shared(table: pd.DataFrame, mine: pd.DataFrame, pool: _Pool, targets: pd.In
     return float(np.clip(1 + added / alone / kept, 1.0, WIDEST)) if alone > 0 else 1.0
 
 
-def _plain(sample: pd.DataFrame) -> float:
-    by = sample.groupby(KEYS, sort=True)[["guess", "truth", "l_ref"]].mean()
+def _plain(sample: pd.DataFrame, table: pd.DataFrame) -> float:
+    by = sample.merge(table[KEYS], on=KEYS).groupby(KEYS, sort=True)[["guess", "truth", "l_ref"]].mean()
     return float((1 - (by["guess"] - by["truth"]).abs() / by["l_ref"]).mean()) if len(by) else float("nan")
 
 

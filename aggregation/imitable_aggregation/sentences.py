@@ -136,8 +136,8 @@ def _crowd_in_short(curve: pd.DataFrame) -> str:
     one, last = curve.iloc[0], curve.iloc[-1]
     return (
         f"Pooled, guesses are worth more: {counted(int(last['size']), 'guess', 'es')} on an item reach a skill of"
-        f" {skill(last['skill'])} ({skill(last['low'])} to {skill(last['high'])}), their plain mean"
-        f" {skill(last['plain'])}, a single guess as it stands {skill(one['plain'])}."
+        f" {skill(last['skill'])} ({skill(last['low'])} to {skill(last['high'])}); the plain mean of as many, nobody"
+        f" left out, {skill(last['plain'])}; a single guess as it stands {skill(one['plain'])}."
     )
 
 
@@ -150,7 +150,7 @@ def crowd(f: Findings) -> list[str]:
     each = float(items["n_guesses"].mean())
     return [
         f"On {counted(len(items), 'held-out item')} with {each:.1f} guesses each on average, the pool reaches a skill"
-        f" of {skill(f.crowd.skill)}; the plain mean of all guesses {skill(f.crowd.plain)}.",
+        f" of {skill(f.crowd.skill)}; the plain mean of all guesses on them {skill(f.crowd.plain)}.",
         f"{per_cent(inside)} of the truths lie inside the crowd’s {per_cent(f.coverage)} intervals.",
     ]
 
