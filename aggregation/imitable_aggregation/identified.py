@@ -27,9 +27,8 @@ def unidentified(episodes: pd.DataFrame, knots: Sequence[str]) -> list[str]:
             "order is right only if targets were given out at random."
         )
     else:
-        joined = sparse.coo_matrix(
-            (np.ones(len(pairs)), (pairs["t"], pairs["a"] + n)), shape=(n + len(annotator_ids),) * 2
-        )
+        edges = (pairs["t"].to_numpy(np.int64), pairs["a"].to_numpy(np.int64) + n)
+        joined = sparse.csr_matrix((np.ones(len(pairs)), edges), shape=(n + len(annotator_ids),) * 2)
         groups, of = csgraph.connected_components(joined, directed=False)
         if groups > 1:
             largest = int(np.bincount(of[:n], minlength=groups).max())

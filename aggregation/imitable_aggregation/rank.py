@@ -1,4 +1,4 @@
-"""What `imitable rank` does: read guesses, fit, and write every table and the report, all at once."""
+"""What `imitable rank` does: read guesses, judge, fit, and write every table and the report, all at once."""
 
 from __future__ import annotations
 
@@ -12,22 +12,24 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from .annotators import annotators_table
-from .episodes import at_level, episode_table, scored
+from .analysis import Analysis, analyse
+from .episodes import episode_table
 from .errors import TableError
 from .export import Content, write_folder
-from .model import DRAWS, Fit, fit, fit_levels
-from .moments import ASSUMED_ANNOTATOR, ASSUMED_NOISE
-from .ranking import EASY, LEARNABLE, levels_table, ranking_table
+from .findings import Findings
+from .model import DRAWS
+from .ranking import APART, EASY, LEARNABLE, draws_table
 from .reading import Reading, read_guesses
-from .report import Findings, render
+from .report import render
+from .settings import Settings
+from .statistics import collect
 
+SHOWN = 20_000
+"""Guesses that the report draws, at most."""
 NOT_PEOPLE = "simulated players: nothing here is about people"
 """What every face of a result says when a program played."""
-
 
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
 """`with progress(what, total) as advance:` shows how far the work is."""
@@ -46,6 +48,8 @@ class RankSummary:
     """ranking.csv as a frame, most imitable first."""
     annotators: pd.DataFrame
     """annotators.csv as a frame."""
+    groups: pd.DataFrame | None
+    """groups.csv as a frame, where groups were asked for."""
     notes: list[str]
     """What was filled in, ignored or assumed, in sentences."""
     n_quarantined: int
@@ -56,112 +60,130 @@ class RankSummary:
     """The folder that was written."""
 
 
-def rank(
-    source: Path,
-    out: Path,
-    *,
-    level: str | None = None,
-    coverage: float = 0.9,
-    top_k: int = 10,
-    seed: int = 0,
-    allow_simulated: bool = False,
-    progress: Progress = _silent,
-) -> RankSummary:
+def rank(source: Path, out: Path, settings: Settings | None = None, *, progress: Progress = _silent) -> RankSummary:
     """Rank the targets of a folder or file of guesses and write the results to the folder `out`.
 
-    `coverage` is that of all intervals (0 to 1, exclusive), `top_k` the k of `p_top`. Raises TableError where the
-    source cannot be used or `out` is not ours to replace. Same source and arguments: same bytes, run.json excepted.
-    `progress` is told of the four steps: reading, fitting, tables, report.
+    Raises TableError where the source cannot be used or `out` is not ours to replace. Same source and settings: same
+    bytes, run.json excepted. `progress` is told of the steps: reading, passing, fitting, tables, report.
     """
-    if not 0 < coverage < 1:
-        raise TableError(f"coverage {coverage:g} is not between 0 and 1", remedy="give for example 0.9")
-    if top_k < 1:
-        raise TableError(f"top_k {top_k} is below 1", remedy="give for example 10")
+    chosen = settings or Settings()
     begun = time.perf_counter()
-    with progress("Ranking", 4) as advance:
-        reading = read_guesses(Path(source), allow_simulated=allow_simulated)
+    with progress("Ranking", 5) as advance:
+        reading = read_guesses(Path(source), allow_simulated=chosen.allow_simulated)
         advance(1)
-        rows = scored(reading.guesses)
-        if rows.empty:
+        statistics = collect(reading.guesses, name=chosen.engine)
+        if statistics.episodes.empty:
             raise TableError(
                 "holds attention checks only", remedy="add practice or held-out rounds", file=source, field="phase"
             )
-        episodes = episode_table(rows, reading.episodes_played)
-        played = at_level(rows, level)
-        found = fit(played, level=level, seed=seed)
         advance(1)
-        ranking = ranking_table(found, played, episodes, reading.targets, coverage=coverage, top_k=top_k)
-        annotators = annotators_table(found, played, coverage=coverage)
+        found = analyse(statistics, reading.targets, reading.episodes_played, chosen)
+        advance(1)
         notes = [*reading.notes, *found.notes]
-        settings: dict[str, Any] = {"level": level, "coverage": coverage, "top_k": top_k, "seed": seed}
-        files: dict[str, Content] = {
-            "ranking.csv": ranking,
-            "annotators.csv": annotators,
-            "episodes.csv": episodes,
-            "draws.parquet": found.draws,
-            "quarantine.csv": reading.quarantine,
-            "fit.json": _fit_json(found, reading, played, settings, notes),
-        }
-        if rows["level"].nunique() > 1:
-            files["levels.csv"] = levels_table(fit_levels(rows), coverage=coverage)
+        files = _tables(found, reading, chosen, notes)
         advance(1)
-        files["report.html"] = render(
-            Findings(
-                ranking=ranking,
-                annotators=annotators,
-                rows=played,
-                notes=notes,
-                estimand=found.estimand,
-                quarantine=reading.quarantine,
-                banner=NOT_PEOPLE if reading.simulated else "",
-                coverage=coverage,
-                top_k=top_k,
-            )
-        )
+        files["report.html"] = render(_findings(found, reading, chosen, notes))
         files["run.json"] = _run_json(time.perf_counter() - begun)
-        advance(1)
         write_folder(Path(out), files, name="imitable-ranking", title="Which targets people can imitate")
-    return RankSummary(
-        ranking=ranking,
-        annotators=annotators,
+        advance(1)
+        return RankSummary(
+            ranking=found.ranking,
+            annotators=found.annotators,
+            groups=found.groups,
+            notes=notes,
+            n_quarantined=len(reading.quarantine),
+            simulated=reading.simulated,
+            out=Path(out),
+        )
+
+
+def _tables(found: Analysis, reading: Reading, settings: Settings, notes: list[str]) -> dict[str, Content]:
+    files: dict[str, Content] = {
+        "ranking.csv": found.ranking,
+        "annotators.csv": found.annotators,
+        "episodes.csv": episode_table(found.statistics.episodes, found.finished),
+        "crowd.csv": found.crowd.items,
+        "draws.parquet": draws_table(found.fit),
+        "quarantine.csv": reading.quarantine,
+        "fit.json": _fit_json(found, reading, settings, notes),
+    }
+    if found.levels is not None:
+        files["levels.csv"] = found.levels
+    if found.groups is not None:
+        files["groups.csv"] = found.groups
+    return files
+
+
+def _findings(found: Analysis, reading: Reading, settings: Settings, notes: list[str]) -> Findings:
+    return Findings(
+        ranking=found.ranking,
+        annotators=found.annotators,
+        curve=found.statistics.curve,
+        estimand=found.fit.estimand,
         notes=notes,
-        n_quarantined=len(reading.quarantine),
-        simulated=reading.simulated,
-        out=Path(out),
+        quarantine=reading.quarantine,
+        banner=NOT_PEOPLE if reading.simulated else "",
+        coverage=settings.coverage,
+        top_k=settings.top_k,
+        target_ids=found.fit.target_ids,
+        samples=found.fit.samples,
+        knots=found.statistics.knots,
+        components=found.fit.components,
+        crowd=found.crowd,
+        guesses=found.statistics.sample(SHOWN),
+        groups=found.groups,
+        influence=found.influence,
     )
 
 
-def _fit_json(
-    found: Fit, reading: Reading, rows: pd.DataFrame, settings: dict[str, Any], notes: list[str]
-) -> dict[str, Any]:
+def _fit_json(found: Analysis, reading: Reading, settings: Settings, notes: list[str]) -> dict[str, Any]:
+    played = found.statistics.episodes
     return {
         "schema_version": 1,
         "simulated": reading.simulated,
         **({"warning": NOT_PEOPLE} if reading.simulated else {}),
-        "estimand": found.estimand,
-        **settings,
-        "thresholds": {"p_easy": f"start > {EASY:g}", "p_learnable": f"gain > {LEARNABLE:g}"},
+        "estimand": found.fit.estimand,
+        "level": settings.level,
+        "coverage": settings.coverage,
+        "top_k": settings.top_k,
+        "seed": settings.seed,
+        "by": list(settings.by),
+        "thresholds": {
+            "p_easy": f"start > {EASY:g}",
+            "p_learnable": f"gain > {LEARNABLE:g}",
+            "tie_group": f"P(first of the group is above) < {APART:g}",
+        },
         "sizes": {
-            "guesses": len(rows),
-            "episodes": int(rows["episode_id"].nunique()),
-            "annotators": int(rows["annotator_id"].nunique()),
-            "targets": int(rows["target_id"].nunique()),
-            "levels": sorted(str(name) for name in rows["level"].unique()),
+            "guesses": int(played["n"].sum()),
+            "episodes": len(played),
+            "annotators": int(played["annotator_id"].nunique()),
+            "targets": int(played["target_id"].nunique()),
+            "levels": sorted(str(name) for name in played["level"].unique()),
             "quarantined": len(reading.quarantine),
             "draws": DRAWS,
         },
-        "model": "mean over annotators, two-way variance over people and items, shrinkage to the common mean",
-        "variance_components": {name: value for name, value in found.components.items() if np.isfinite(value)},
-        "assumed_where_unseen": {"annotator": ASSUMED_ANNOTATOR, "noise": ASSUMED_NOISE},
-        "iterations": 0,
+        "model": "crossed mixed model over knots of the learning curve, correlated effects of targets on annotators",
+        "knots": list(found.statistics.knots),
+        "variance_components": found.fit.components,
+        "iterations": found.fit.iterations,
+        "excluded": {
+            "annotators": found.excluded,
+            "kept_on_request": settings.keep_bad,
+            "tau_with_and_without": None if found.influence is None else found.influence.tau,
+        },
+        "crowd": {"skill": _known(found.crowd.skill), "plain_mean": _known(found.crowd.plain)},
         "input_sha256": reading.hash,
         "input_files": reading.files,
         "notes": notes,
     }
 
 
+def _known(value: float) -> float | None:
+    return None if pd.isna(value) else value
+
+
 def _run_json(seconds: float) -> dict[str, Any]:
-    packages = ("numpy", "pandas", "pyarrow", "scipy", "matplotlib", "jinja2", "imitable")
+    packages = ("numpy", "pandas", "pyarrow", "scipy", "duckdb", "ibis-framework", "matplotlib", "jinja2", "imitable")
     versions = {}
     for name in packages:
         try:

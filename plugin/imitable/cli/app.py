@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -161,7 +161,12 @@ def export(
 @app.command()
 def rank(
     source: Annotated[
-        Path, typer.Argument(metavar="IN", help="A folder that 'imitable export' wrote, or one guesses file.")
+        Path,
+        typer.Argument(
+            metavar="IN",
+            help="A folder that 'imitable export' wrote, one guesses file (.csv, .csv.gz, .parquet), a folder "
+            "of Parquet files, or a glob in quotes.",
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder to write; all of it appears at once.")],
     level: Annotated[
@@ -170,27 +175,42 @@ def rank(
     coverage: Annotated[float, typer.Option(min=0.01, max=0.999, help="Probability that intervals hold.")] = 0.9,
     top_k: Annotated[int, typer.Option(min=1, help="The k of p_top: the probability to be among the best k.")] = 10,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draws; the same seed gives the same bytes.")] = 0,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Contrast groups of targets: model_id, kind, site, selected_by, level, or a column of targets.csv. "
+            "May be given again.",
+        ),
+    ] = None,
+    keep_bad: Annotated[
+        bool, typer.Option("--keep-bad", help="Keep annotators in the fit who seem not to play in earnest.")
+    ] = False,
     allow_simulated: Annotated[
         bool, typer.Option("--allow-simulated", help="Accept simulated players beside people.")
     ] = False,
+    engine: Annotated[
+        Literal["duckdb", "spark"],
+        typer.Option(help="What passes over the guesses: duckdb, on this machine, or a Spark cluster."),
+    ] = "duckdb",
 ) -> None:
     """Rank targets by how imitable they are, with intervals; from the CSV alone."""
     from imitable.cli.printing import bar
     from imitable.cli.results import show_ranking
     from imitable.commands.rank import rank as run
+    from imitable_aggregation.settings import Settings
 
-    show_ranking(
-        run(
-            source,
-            out=out,
-            level=level,
-            coverage=coverage,
-            top_k=top_k,
-            seed=seed,
-            allow_simulated=allow_simulated,
-            progress=bar,
-        )
+    chosen = Settings(
+        level=level,
+        coverage=coverage,
+        top_k=top_k,
+        seed=seed,
+        by=tuple(by or ()),
+        keep_bad=keep_bad,
+        allow_simulated=allow_simulated,
+        engine=engine,
     )
+    show_ranking(run(source, out=out, settings=chosen, progress=bar))
 
 
 @app.command()

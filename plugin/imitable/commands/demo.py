@@ -25,6 +25,7 @@ from imitable.commands.new import new
 from imitable.commands.progress import Progress, silent
 from imitable.commands.rank import rank
 from imitable.errors import CampaignError, MissingExtra, PlatformError
+from imitable_aggregation.settings import Settings
 
 if TYPE_CHECKING:
     from imitable.game.simulated import Profile
@@ -82,7 +83,7 @@ def demo(out: Path, *, players: int = 40, seed: int = 0, progress: Progress = si
         crowd = play_links([f"{address}{link}" for link in links["simulated"]], profiles, seed=seed, tick=advance)
     exported = out / "export"
     export(campaign, out=exported)
-    summary = rank(exported, out=out / "results", seed=seed, progress=progress)
+    summary = rank(exported, out=out / "results", settings=Settings(seed=seed), progress=progress)
     return Demo(
         campaign=campaign,
         results=out / "results",

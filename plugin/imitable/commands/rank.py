@@ -10,33 +10,15 @@ from imitable.errors import TablesError
 
 if TYPE_CHECKING:
     from imitable_aggregation.rank import RankSummary
+    from imitable_aggregation.settings import Settings
 
 
-def rank(
-    source: Path,
-    *,
-    out: Path,
-    level: str | None = None,
-    coverage: float = 0.9,
-    top_k: int = 10,
-    seed: int = 0,
-    allow_simulated: bool = False,
-    progress: Progress = silent,
-) -> RankSummary:
+def rank(source: Path, *, out: Path, settings: Settings | None = None, progress: Progress = silent) -> RankSummary:
     """Rank the targets of an export folder or a guesses file. Raises TablesError naming file, row and field."""
     from imitable_aggregation.errors import TableError
     from imitable_aggregation.rank import rank as run
 
     try:
-        return run(
-            source,
-            out,
-            level=level,
-            coverage=coverage,
-            top_k=top_k,
-            seed=seed,
-            allow_simulated=allow_simulated,
-            progress=progress,
-        )
+        return run(source, out, settings, progress=progress)
     except TableError as error:
         raise TablesError(str(error)) from error
