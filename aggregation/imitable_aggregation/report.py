@@ -94,6 +94,7 @@ def render(findings: Findings) -> str:
         bottom=_rows(f.ranking.iloc[max(SHOWN, len(f.ranking) - SHOWN) :]),
         prefix=figures.common(f.ranking["target_id"].tolist()),
         apart=per_cent(APART),
+        drawn_one_by_one=figures.DRAWN,
         named=len(f.ranking) <= figures.DRAWN,
         tied="tie_group" in f.ranking and f.ranking["tie_group"].nunique() > 1,
         few=len(f.ranking) <= figures.INTERVALS,
