@@ -19,8 +19,10 @@ from .honest import Played, Population
 from .regressions import Sums
 from .symmetric import Floats, unpacked
 
-FEWEST = 8
+FEWEST_PEOPLE = 8
 """Annotators in earnest below which nobody can stand out."""
+FEWEST_GUESSES = 10
+"""Guesses below which an annotator cannot stand out, nor shows what is usual."""
 SHARES = (0.0, 0.2, 0.4, 0.6, 0.8, 0.95)
 """Shares of a feature's variance that fall as one over the number of episodes; the best is taken."""
 FARTHEST = 12.0
@@ -38,15 +40,17 @@ def anomalies(
 ) -> tuple[Floats, Floats]:
     """Minus the decimal logarithm of the tail probability of every annotator, (A,), and his features, (6, A).
 
-    2 means that one in a hundred annotators in earnest lies as far out. 0 for everybody where fewer than `FEWEST` are
-    `earnest`, (A,). Features are in robust standard deviations.
+    2 means that one in a hundred annotators in earnest lies as far out. 0 under `FEWEST_GUESSES`, and for everybody
+    where fewer than `FEWEST_PEOPLE` are `earnest`, (A,). Features are in robust standard deviations.
     """
     raw = _features(episodes, data, usual, play, earnest)
-    if earnest.sum() < FEWEST:
+    enough = data.by_annotator(data.n) >= FEWEST_GUESSES
+    earnest = earnest & enough
+    if earnest.sum() < FEWEST_PEOPLE:
         return np.zeros(data.annotators), np.zeros_like(raw)
     size = np.bincount(data.annotator, minlength=data.annotators).astype(np.float64)
     features = np.stack([_standardised(row, size, earnest) for row in raw])
-    return _tail(_distance(features, earnest), len(features), earnest), features
+    return np.where(enough, _tail(_distance(features, earnest), len(features), earnest), 0.0), features
 
 
 def _features(

@@ -91,26 +91,25 @@ def sentences(
     unsteady = (repeats >= 3) & (gap > max(UNSTEADY, UNSTEADY * usual_gap))
     strange = (anomaly >= RARE) & earnest
     found: list[str | None] = [None] * data.annotators
-    odd = enough & (flat | repeating | hasty | unsteady | strange | m.hopeless)
-    for at in np.flatnonzero(odd | ~earnest):
+    odd = flat | repeating | hasty | unsteady | strange | m.hopeless
+    for at in np.flatnonzero(enough & (odd | ~earnest)):
         lines = []
-        if not earnest[at]:
-            lines.append(_class(KINDS[kind[at]], m, int(at), float(same[at])))
         said = KINDS[kind[at]] if not earnest[at] else ""
-        if enough[at]:
-            if flat[at] and said != "constant":
-                lines.append(_class("constant", m, int(at), 0.0))
-            if repeating[at] and said != "copies":
-                lines.append(f"repeats the last truth in {100 * same[at]:.0f} % of rounds")
-            if strange[at]:
-                lines.append(_strange(float(anomaly[at]), features[:, at]))
-            if m.hopeless[at] and not said:
-                lines.append(f"no better than a constant guess, where others' skill is {m.usual_skill[at]:.2f}")
-            if hasty[at]:
-                lines.append(_haste(float(median[at]), float(fast[at])))
-            if unsteady[at]:
-                often = f"{int(repeats[at])} times that an item came back"
-                lines.append(f"answers differ by {gap[at]:.1f} the {often}, others' by {usual_gap:.1f}")
+        if said:
+            lines.append(_class(said, m, int(at), float(same[at])))
+        if flat[at] and said != "constant":
+            lines.append(_class("constant", m, int(at), 0.0))
+        if repeating[at] and said != "copies":
+            lines.append(f"repeats the last truth in {100 * same[at]:.0f} % of rounds")
+        if strange[at]:
+            lines.append(_strange(float(anomaly[at]), features[:, at]))
+        if m.hopeless[at] and not said:
+            lines.append(f"no better than a constant guess, where others' skill is {m.usual_skill[at]:.2f}")
+        if hasty[at]:
+            lines.append(_haste(float(median[at]), float(fast[at])))
+        if unsteady[at]:
+            often = f"{int(repeats[at])} times that an item came back"
+            lines.append(f"answers differ by {gap[at]:.1f} the {often}, others' by {usual_gap:.1f}")
         if spared[at]:
             lines.append("too little was played to leave this annotator out")
         found[at] = "; ".join(lines)
