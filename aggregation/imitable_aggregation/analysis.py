@@ -10,7 +10,6 @@ from .annotators import annotators_table, bias
 from .conduct import Influence, influence, judge
 from .crowd import Crowd, crowd
 from .episodes import finished
-from .errors import TableError
 from .model import Fit, fit
 from .ranking import in_order, levels_table, ranking_table
 from .settings import Settings
@@ -49,23 +48,21 @@ def analyse(
 ) -> Analysis:
     """Judge, fit and tabulate. `targets` and `episodes_played` are targets.csv and episodes_played.csv, where there.
 
-    Raises TableError where nobody is left, for a level that nobody played, and for a column that cannot be contrasted.
+    Raises TableError for a level that nobody played, and for a column that cannot be contrasted.
     """
     every = statistics.episodes
     verdict = judge(every, statistics.people)
-    if settings.keep_bad:
+    notes: list[str] = []
+    if verdict["excluded"].all() and not settings.keep_bad:
+        notes.append("Nobody seems to play in earnest. Nobody was left out, so that there is something to rank.")
+    if settings.keep_bad or verdict["excluded"].all():
         verdict = verdict.assign(excluded=False)
     excluded = sorted(str(name) for name in verdict.index[verdict["excluded"]])
     played = every[~every["annotator_id"].isin(excluded)].reset_index(drop=True)
-    if played.empty:
-        raise TableError(
-            "nobody seems to play in earnest, so that nothing is left to rank from",
-            remedy="pass --keep-bad to rank all the same",
-        )
     options = {"level": settings.level, "seed": settings.seed}
     found = fit(played, statistics.items(excluded), statistics.knots, **options)  # type: ignore[arg-type]
     people, changed = found.people, None
-    notes = list(found.notes)
+    notes += found.notes
     if excluded:
         notes.append(
             f"{len(excluded)} of {every['annotator_id'].nunique()} annotators do not seem to play in earnest and are "

@@ -221,7 +221,15 @@ def test_a_sample_holds_whole_groups_within_its_limit(campaign: pd.DataFrame, kn
 )
 def test_knots_follow_the_design(phases: list[str], knots: tuple[float, float, float]) -> None:
     rows = [
-        {"annotator_id": "a", "target_id": "t", "trial": n + 1, "phase": phase, "guess": 1.0, "truth": 2.0, "l_ref": 3.0}
+        {
+            "annotator_id": "a",
+            "target_id": "t",
+            "trial": n + 1,
+            "phase": phase,
+            "guess": 1.0,
+            "truth": 2.0,
+            "l_ref": 3.0,
+        }
         for n, phase in enumerate(phases)
     ]
     found = collect(filled_in(pd.DataFrame(rows)))
