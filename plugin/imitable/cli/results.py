@@ -70,13 +70,10 @@ def show_demo(demo: Demo) -> None:
             if row["annotator_id"] in demo.profiles
         ]
         out.print(f"  {title}: {', '.join(found)}")
-    below = annotators[annotators["skill_high"] < 0]
-    really = [demo.profiles[name].kind != "learner" for name in below["annotator_id"] if name in demo.profiles]
+    left_out = annotators.loc[annotators["excluded"], "annotator_id"]
+    really = sum(demo.profiles[name].kind != "learner" for name in left_out if name in demo.profiles)
     bad = sum(profile.kind != "learner" for profile in demo.profiles.values())
-    out.print(
-        f"  clearly worse than a constant guess: {len(below)}; {sum(really)} of them are among the {bad} who were "
-        "told to play badly"
-    )
+    out.print(f"  left out: {len(left_out)}; {really} of them are among the {bad} who were told to play badly")
     campaign = escape(str(demo.campaign))
     out.print(f"\nReport: {escape(str(demo.results / 'report.html'))}")
     program = "imitable" if shutil.which("imitable") else escape(sys.argv[0])
