@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from . import scoring
 from .model import Fit
 from .result_tables import LEVELS_TABLE, RANKING
 from .tables import WHERE
@@ -133,23 +134,15 @@ def _tie_groups(fit: Fit, rank: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 def agreement(episodes: pd.DataFrame) -> pd.DataFrame:
     """`r`, `r2` and `r_natural` of each target's held-out rounds, from sums; nan where undefined."""
+    letters = ("g", "z", "gg", "zz", "gz")
     sums = episodes.groupby("target_id")[
-        ["n_held_out", "h_g", "h_z", "h_gg", "h_zz", "h_gz", "w_n", "w_g", "w_z", "w_gg", "w_zz", "w_gz"]
+        ["n_held_out", "w_n", *(f"{kind}_{letter}" for kind in "hw" for letter in letters)]
     ].sum()
-    plain = [sums[name].to_numpy(np.float64) for name in ("n_held_out", "h_g", "h_z", "h_gg", "h_zz", "h_gz")]
-    weighted = [sums[f"w_{name}"].to_numpy(np.float64) for name in ("n", "g", "z", "gg", "zz", "gz")]
-    _, _, _, gg, zz, gz = plain
-    wrong = gg - 2 * gz + zz
-    r2 = 1.0 - np.divide(wrong, zz, out=np.full(len(zz), np.nan), where=zz > 0)
-    return pd.DataFrame({"r": _correlation(*plain), "r2": r2, "r_natural": _correlation(*weighted)}, index=sums.index)
-
-
-def _correlation(n: Floats, g: Floats, z: Floats, gg: Floats, zz: Floats, gz: Floats) -> Floats:
-    """Correlation from (weighted) sums; nan where either side is constant."""
-    safe = np.maximum(n, 1e-300)
-    var_g, var_z, both = gg - g * g / safe, zz - z * z / safe, gz - g * z / safe
-    known = (n > 0) & (var_g > 1e-9 * np.maximum(gg, 1e-9)) & (var_z > 1e-9 * np.maximum(zz, 1e-9))
-    found: Floats = np.divide(
-        both, np.sqrt(np.where(known, var_g * var_z, 1.0)), out=np.full(len(n), np.nan), where=known
+    return pd.DataFrame(
+        {
+            "r": scoring.correlation(sums["n_held_out"], *(sums[f"h_{letter}"] for letter in letters)),
+            "r2": scoring.r2(sums["h_gg"], sums["h_zz"], sums["h_gz"]),
+            "r_natural": scoring.correlation(sums["w_n"], *(sums[f"w_{letter}"] for letter in letters)),
+        },
+        index=sums.index,
     )
-    return np.clip(found, -1.0, 1.0)

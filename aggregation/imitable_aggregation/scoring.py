@@ -87,28 +87,29 @@ def bonus(above_par: float, *, per_point: Decimal, minor_units: int = 2) -> int:
     return int(exact.quantize(Decimal(1), rounding=ROUND_HALF_UP))
 
 
-def correlation(guess: npt.ArrayLike, truth: npt.ArrayLike, weight: npt.ArrayLike | None = None) -> float:
-    """Correlation of guesses with truths, under `weight` (inverse sampling probabilities) where it is given.
+def correlation(
+    n: npt.ArrayLike, g: npt.ArrayLike, t: npt.ArrayLike, gg: npt.ArrayLike, tt: npt.ArrayLike, gt: npt.ArrayLike
+) -> Floats:
+    """Correlation of guesses with truths, -1 to 1, from sums: of weights, guesses, truths, squares and products.
 
-    -1 to 1; nan where either side is constant or fewer than two pairs are there. Kept for comparison only: it is
-    blind to bias and to scale, and undefined for a constant guess.
+    With weights of 1 it is neuron-explainer's score; with inverse sampling probabilities, the correlation under the
+    natural distribution. nan where either side is constant or fewer than two pairs are there. Kept for comparison
+    only: it is blind to bias and to scale, and undefined for a constant guess.
     """
-    g, t = np.asarray(guess, dtype=np.float64), np.asarray(truth, dtype=np.float64)
-    w = np.ones_like(g) if weight is None else np.asarray(weight, dtype=np.float64)
-    total = float(w.sum())
-    if g.size < 2 or not total > 0:
-        return float("nan")
-    g, t = g - float(w @ g) / total, t - float(w @ t) / total
-    spread = float(w @ (g * g)) * float(w @ (t * t))
-    return float(np.clip(float(w @ (g * t)) / np.sqrt(spread), -1.0, 1.0)) if spread > 1e-20 else float("nan")
+    n_, g_, t_, gg_, tt_, gt_ = (np.asarray(each, dtype=np.float64) for each in (n, g, t, gg, tt, gt))
+    safe = np.maximum(n_, 1e-300)
+    of_g, of_t, both = gg_ - g_ * g_ / safe, tt_ - t_ * t_ / safe, gt_ - g_ * t_ / safe
+    known = (n_ > 0) & (of_g > 1e-9 * np.maximum(gg_, 1e-9)) & (of_t > 1e-9 * np.maximum(tt_, 1e-9))
+    spread = np.sqrt(np.where(known, of_g * of_t, 1.0))
+    return np.clip(np.where(known, both / spread, np.nan), -1.0, 1.0)
 
 
-def r2(guess: npt.ArrayLike, truth: npt.ArrayLike) -> float:
-    """neuron-explainer's r2: `1 - mean((truth - guess)²) / mean(truth²)`; nan where every truth is 0.
+def r2(gg: npt.ArrayLike, tt: npt.ArrayLike, gt: npt.ArrayLike) -> Floats:
+    """neuron-explainer's r2, `1 - mean((truth - guess)²) / mean(truth²)`, from sums; nan where every truth is 0.
 
     Its zero is the guess 0, not the best constant, so that a constant guess may earn up to half: kept for
     comparison with published figures only.
     """
-    g, t = np.asarray(guess, dtype=np.float64), np.asarray(truth, dtype=np.float64)
-    power = float(t @ t)
-    return 1.0 - float((t - g) @ (t - g)) / power if power > 0 else float("nan")
+    gg_, tt_, gt_ = (np.asarray(each, dtype=np.float64) for each in (gg, tt, gt))
+    some = tt_ > 0
+    return np.where(some, 1.0 - (gg_ - 2 * gt_ + tt_) / np.where(some, tt_, 1.0), np.nan)
