@@ -83,7 +83,7 @@ def report(results: Results, *, ours: str, plain: str, naive: str, sets: str) ->
     lines += ["| rule | described kinds | half of the guesses at random | s |", "| --- | ---: | ---: | ---: |"]
     for rule in dict.fromkeys(row["rule"] for row in results.conduct):
         one, two, s = (mean(results.conduct, key, rule=rule) for key in ("auc_described", "auc_undescribed", "seconds"))
-        lines.append(f"| {rule} | {one:.4f} | {two:.3f} | {s:.2f} |")
+        lines.append(f"| {rule.replace('|', '&#124;')} | {one:.4f} | {two:.3f} | {s:.2f} |")
     lines += ["", "## Goals", "", *_goals(results, ours=ours, plain=plain, naive=naive, sets=sets)]
     return "\n".join(lines)
 
