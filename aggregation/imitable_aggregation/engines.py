@@ -57,22 +57,24 @@ class DuckDB:
             settings["memory_limit"] = f"{memory // 2**20}MiB"
         if folder is not None:
             settings["temp_directory"] = str(folder / "spilled")
+        self._held = 0
         self._connection = ibis.duckdb.connect(folder / "kept.duckdb" if folder else ":memory:", **settings)
 
     def put(self, rows: pd.DataFrame, name: str) -> Any:
         """Hold a frame; its times become microseconds."""
-        self._connection.con.register(f"{name} as given", arrow(rows))
-        self._connection.con.execute(f'CREATE OR REPLACE TABLE "{name}" AS FROM "{name} as given"')
-        self._connection.con.unregister(f"{name} as given")
+        name = self._fresh(name)
+        self._connection.con.register("given", arrow(rows))
+        self._connection.con.execute(f'CREATE TABLE "{name}" AS FROM given')
+        self._connection.con.unregister("given")
         return self._connection.table(name)
 
     def parquet(self, files: list[Path], name: str) -> Any:
         """Look at Parquet files of one table."""
-        return self._connection.read_parquet([str(file) for file in files], table_name=name)
+        return self._connection.read_parquet([str(file) for file in files], table_name=self._fresh(name))
 
     def keep(self, expression: Any, name: str) -> Any:
         """Compute a table once and hold it."""
-        return self._connection.create_table(name, expression)
+        return self._connection.create_table(self._fresh(name), expression)
 
     def fetch(self, expression: Any) -> pd.DataFrame:
         """Compute a table and bring it here."""
@@ -81,6 +83,10 @@ class DuckDB:
     def close(self) -> None:
         """Let go of everything held."""
         self._connection.disconnect()
+
+    def _fresh(self, name: str) -> str:
+        self._held += 1
+        return f"{name}_{self._held}"
 
 
 def arrow(rows: pd.DataFrame) -> Any:

@@ -63,8 +63,8 @@ def enriched(guesses: Any, *, weighted: bool) -> Any:
 
     Added: `held`, whether it is held out; `seen`, truths shown before; `told`, whether there was one; `m`, their mean,
     and `c`, the last of them (null without); `place`, number of practice rounds up to it, of `practice` in the
-    episode; `starts`, whether it is the first round of all and a practice round; `u`, its item's weight as a share of
-    the largest of its target, and `heaviest`, that weight.
+    episode; `starts`, whether it is the first practice round, with no truth shown and no trial missing before; `u`,
+    its item's weight as a share of the largest of its target, and `heaviest`, that weight.
     """
     import ibis
 

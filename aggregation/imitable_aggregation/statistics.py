@@ -18,8 +18,8 @@ import pandas as pd
 from .engines import Engine, Name, engine
 from .rounds import COLUMNS, Knots, count, enriched, usual_knots
 from .sums import (
-    came_back,
     EPISODE_COLUMNS,
+    came_back,
     curve_table,
     episode_sums,
     held_out_sample,
@@ -43,8 +43,9 @@ class Statistics:
     the skill, g the guess and z the truth, over all rounds: `xIJ` = sum X_I X_J, `xyJ` = sum X_J y, `y, yy, g, z, gg,
     zz, gz`. `t_*`: over the rounds told of a truth before, m the mean of those truths, c the last; `t_n` such rounds.
     `h_*`: over held-out rounds. `w_*`: over held-out rounds whose item has a weight > 0, times that weight; `w_n` the
-    sum of weights. `start`: skill of the first round, where it is practice; `held_out, mean_skill, early, late`: mean
-    skills, the last two of the first and second half of practice. NaN without such rounds."""
+    sum of weights. `start`: skill of the first practice round, if no truth was shown and no round is missing before
+    it; `held_out, mean_skill, early, late`: mean skills, the last two of the first and second half of practice. NaN
+    without such rounds."""
     targets: pd.DataFrame
     """By target_id: `model_id, kind, site, unit, selected_by, l_ref, low`."""
     people: pd.DataFrame

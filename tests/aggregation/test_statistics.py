@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,8 @@ from imitable_aggregation.simulate import Setting, simulate
 from imitable_aggregation.statistics import Statistics, collect
 from lengths import examples
 
-quick = settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+NAMES = {"g": "guess", "z": "truth", "m": "m", "c": "c"}
 TARGETS = {"m/mlp.0/1": 3.0, "m/mlp.0/2": 0.01, "m/probe.1.fr/0:both": 2.5}
 
 
@@ -57,6 +59,20 @@ def guesses(draw: st.DrawFn) -> pd.DataFrame:
     return filled_in(pd.DataFrame([rows[at] for at in order]))
 
 
+def products(rows: list[Any], letters: str, by: str = "") -> dict[str, float]:
+    """Sums, and sums of products, of what the letters stand for."""
+    plain = {p: [r[NAMES[p]] for r in rows] for p in letters}
+    one = {p: [r[NAMES[p]] * (r[by] if by else 1.0) for r in rows] for p in letters}
+    pairs = [(p, q) for i, p in enumerate(letters) for q in letters[i:]]
+    return {p: math.fsum(one[p]) for p in letters} | {
+        p + q: math.fsum(a * b for a, b in zip(one[p], plain[q], strict=True)) for p, q in pairs
+    }
+
+
+def mean(rows: list[Any]) -> float:
+    return float(np.mean([r["y"] for r in rows])) if rows else np.nan
+
+
 def by_hand(frame: pd.DataFrame, knots: tuple[float, float, float]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Episodes, and the rounds behind them, one by one."""
     episodes, every = [], []
@@ -76,7 +92,7 @@ def by_hand(frame: pd.DataFrame, knots: tuple[float, float, float]) -> tuple[pd.
                     "c": shown[-1] if shown else np.nan,
                     "seen": seen,
                     "held": held,
-                    "first": place == 0 and row["trial"] == 1,
+                    "first": place == row["trial"] - 1 and seen == 0,
                 }
             )
             shown += [row["truth"]] if row["feedback"] else []
@@ -89,30 +105,22 @@ def by_hand(frame: pd.DataFrame, knots: tuple[float, float, float]) -> tuple[pd.
         told = [r for r in rounds if r["seen"]]
         half = len(practice) // 2
         heavy = [r for r in held if r["weight"] > 0]
-        found = {"episode_id": name, "n": len(rounds), "n_practice": len(practice), "n_held_out": len(held)}
+        found: dict[str, Any] = {
+            "episode_id": name,
+            "n": len(rounds),
+            "n_practice": len(practice),
+            "n_held_out": len(held),
+        }
         found |= {f"x{i}{j}": sum(r["x"][i] * r["x"][j] for r in rounds) for i in range(3) for j in range(i, 3)}
         found |= {f"xy{i}": sum(r["x"][i] * r["y"] for r in rounds) for i in range(3)}
         found |= {"y": sum(r["y"] for r in rounds), "yy": sum(r["y"] ** 2 for r in rounds)}
-        names = {"g": "guess", "z": "truth", "m": "m", "c": "c"}
-
-        def products(rows: list[dict[str, float]], letters: str, by: str = "") -> dict[str, float]:
-            one = {p: [r[names[p]] * (r[by] if by else 1.0) for r in rows] for p in letters}
-            plain = {p: [r[names[p]] for r in rows] for p in letters}
-            pairs = [(p, q) for i, p in enumerate(letters) for q in letters[i:]]
-            return {p: math.fsum(one[p]) for p in letters} | {
-                p + q: math.fsum(a * b for a, b in zip(one[p], plain[q], strict=True)) for p, q in pairs
-            }
-
         found |= products(rounds, "gz")
         found |= {"t_n": len(told)} | {f"t_{k}": v for k, v in products(told, "gzmc").items()}
         found |= {f"h_{k}": v for k, v in products(held, "gz").items()}
         found |= {"h_y": sum(r["y"] for r in held), "h_yy": sum(r["y"] ** 2 for r in held)}
         found |= {"w_n": sum(r["weight"] for r in heavy)}
         found |= {f"w_{k}": v for k, v in products(heavy, "gz", "weight").items()}
-        opening = [r for r in practice if r["first"]]
-
-        def mean(rows: list[dict[str, float]]) -> float:
-            return float(np.mean([r["y"] for r in rows])) if rows else np.nan
+        opening = [r for r in practice[:1] if r["first"]]
 
         found |= {"start": mean(opening), "held_out": mean(held), "mean_skill": mean(rounds)}
         found |= {"early": mean(practice[:half]), "late": mean(practice[len(practice) - half :] if half else [])}
@@ -120,7 +128,7 @@ def by_hand(frame: pd.DataFrame, knots: tuple[float, float, float]) -> tuple[pd.
     return pd.DataFrame(episodes), pd.DataFrame(every)
 
 
-def close(found: pd.Series, wanted: pd.Series, scale: float = 1.0) -> None:
+def close(found: pd.Series[float], wanted: pd.Series[float], scale: float = 1.0) -> None:
     np.testing.assert_allclose(
         found.to_numpy(np.float64), wanted.to_numpy(np.float64), rtol=1e-9, atol=1e-9 * scale, err_msg=str(found.name)
     )
@@ -166,7 +174,7 @@ def test_people_items_and_curve_are_what_plain_pandas_finds(frame: pd.DataFrame)
     bias = pd.DataFrame({"annotator_id": ["a_1", "a_9"], "bias": [0.25, 3.0]})
     items = found.items({"a_0"}, bias)
     kept = rounds[(rounds["annotator_id"] != "a_0")].dropna(subset="item_id")
-    groups = {key: rows for key, rows in kept.groupby(["target_id", "item_id"])}
+    groups = dict(list(kept.groupby(["target_id", "item_id"])))
     assert [tuple(key) for key in items[["target_id", "item_id"]].to_numpy()] == sorted(groups)
     for row in items.to_dict("records"):
         rows = groups[row["target_id"], row["item_id"]]
