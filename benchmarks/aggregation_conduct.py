@@ -33,7 +33,7 @@ class Campaign:
 
     def __init__(self, setting: Setting) -> None:
         seen = simulate(setting)
-        self.guesses = filled(seen.guesses.drop(columns="l_ref"), None, [])
+        self.guesses = filled(seen.guesses.drop(columns="l_ref"))
         self.guesses["l_ref"] = seen.guesses["l_ref"]
         self.statistics: Statistics = collect(self.guesses)
         self.ids = sorted(self.statistics.episodes["annotator_id"].unique())

@@ -58,7 +58,7 @@ def ours(*, conduct: bool = True, correlated: bool = True) -> Method:
         from imitable_aggregation.model import fit
         from imitable_aggregation.statistics import collect
 
-        statistics = collect(filled(guesses.copy(), None, []))
+        statistics = collect(filled(guesses))
         episodes, excluded = statistics.episodes, []
         if conduct:
             verdict = judge(episodes, statistics.people)

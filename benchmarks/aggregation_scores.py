@@ -72,7 +72,7 @@ def crowd_skill(campaign: Simulated) -> dict[str, float]:
     from imitable_aggregation.defaults import filled
     from imitable_aggregation.statistics import collect
 
-    statistics = collect(filled(campaign.guesses.copy(), None, []))
+    statistics = collect(filled(campaign.guesses))
     verdict = judge(statistics.episodes, statistics.people)
     excluded = set(verdict.index[verdict["excluded"]])
     played = statistics.episodes[~statistics.episodes["annotator_id"].isin(excluded)]

@@ -22,13 +22,9 @@ def target_parts(target: str) -> tuple[str, str, str, str]:
     return model, kind.get(first, ""), site, index.split(":", 1)[0]
 
 
-def filled(guesses: pd.DataFrame, targets: pd.DataFrame | None, notes: list[str]) -> pd.DataFrame:
+def filled(guesses: pd.DataFrame, targets: pd.DataFrame | None = None) -> pd.DataFrame:
     """Every column of the contract, with its default where it is missing."""
-    frame = guesses
-    for name in ("feedback", "answered_at", "seconds", "weight", "activation"):
-        ignored = frame.pop(f"ignored {name}") if f"ignored {name}" in frame else None
-        if ignored is not None and ignored.any():
-            notes.append(f"{int(ignored.sum())} cells of {name} could not be read and were left empty.")
+    frame = guesses.copy()
     practice = frame["phase"] == "practice"
     told = frame["feedback"].isin([True]) if "feedback" in frame else practice
     unsaid = frame["feedback"].isna() if "feedback" in frame else practice
@@ -50,6 +46,6 @@ def filled(guesses: pd.DataFrame, targets: pd.DataFrame | None, notes: list[str]
         told_by = frame["target_id"].map(pieces[name].replace("", None))
         frame[name] = (frame[name].fillna(told_by) if name in frame else told_by).astype("str")
     for column in GUESSES.columns:
-        if column.name not in frame and column.name != "l_ref":
+        if column.name not in frame:
             frame[column.name] = pd.Series(None, index=frame.index, dtype=DTYPES.get(column.type, "str"))
     return frame

@@ -6,7 +6,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -24,7 +24,6 @@ from .ranking import APART, EASY, LEARNABLE, draws_table
 from .reading import Reading, read_guesses
 from .report import render
 from .settings import Settings
-from .statistics import collect
 
 SHOWN = 20_000
 """Guesses that the report draws, at most."""
@@ -68,10 +67,12 @@ def rank(source: Path, out: Path, settings: Settings | None = None, *, progress:
     """
     chosen = settings or Settings()
     begun = time.perf_counter()
-    with progress("Ranking", 5) as advance:
-        reading = read_guesses(Path(source), allow_simulated=chosen.allow_simulated)
+    with ExitStack() as held:
+        advance = held.enter_context(progress("Ranking", 5))
+        reading = held.enter_context(read_guesses(Path(source), allow_simulated=chosen.allow_simulated))
         advance(1)
-        statistics = collect(reading.guesses, name=chosen.engine)
+        statistics = reading.statistics(chosen.engine)
+        held.callback(statistics.close)
         if statistics.episodes.empty:
             raise TableError(
                 "holds attention checks only", remedy="add practice or held-out rounds", file=source, field="phase"

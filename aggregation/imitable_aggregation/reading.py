@@ -1,33 +1,47 @@
 """Reading guesses: what a researcher or `imitable export` wrote, checked row by row, with every default filled in.
 
 Nothing is silently dropped: a row that cannot be used is in `Reading.quarantine` with its line and a reason, and
-every default that could change a result is in `Reading.notes`.
+every default that could change a result is in `Reading.notes`. What passes goes to a scratch folder, chunk by chunk,
+so that memory does not grow with the file.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from . import scoring
 from .checks import check_guesses
+from .contradictions import Checked
 from .csv_lines import Spoiled
 from .defaults import filled, target_parts
 from .errors import TableError
-from .references import with_l_ref
-from .sources import Part, Quarantine, find_guesses, input_hash, parts, set_aside, side_tables
+from .shelf import Shelf, half_the_memory
+from .sources import Part, Quarantine, Source, find_guesses, input_hash, parts, set_aside, side_tables
 from .tables import GUESSES, SIMULATED
+
+if TYPE_CHECKING:
+    from .engines import Name
+    from .statistics import Statistics
+
+IN_MEMORY = 2_000_000
+"""Guesses up to which statistics are made in memory; beyond it, what does not fit is written to the scratch folder."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """Everything usable in a source, and everything that was not."""
+    """Everything usable in a source, and everything that was not. `close`, or leaving a `with`, frees the disk."""
 
-    guesses: pd.DataFrame
-    """One row a usable guess, every column of `tables.GUESSES` present, by episode and trial."""
+    rows: int
+    """Usable guesses."""
     targets: pd.DataFrame | None
     """targets.csv, where it was there."""
     episodes_played: pd.DataFrame | None
@@ -42,31 +56,64 @@ class Reading:
     """SHA-256 of the files read."""
     files: list[str]
     """Names of the files read."""
+    _shelf: Shelf = field(repr=False)
+    _clean: Path = field(repr=False)
+
+    @property
+    def guesses(self) -> pd.DataFrame:
+        """All of them in memory: one row a usable guess, every column of `tables.GUESSES`, by episode and trial."""
+        frame = pd.read_parquet(self._clean)
+        for name in frame.columns:
+            if frame[name].dtype == object or str(frame[name].dtype) in ("str", "string"):
+                frame[name] = frame[name].astype("str")
+        order = ["episode_id", "trial"]
+        return frame.sort_values(order, kind="stable").drop(columns=["line", "file"]).reset_index(drop=True)
+
+    def statistics(self, name: Name = "duckdb") -> Statistics:
+        """One pass over them with an engine, in bounded memory. Raises TableError for an engine that is not there."""
+        from .engines import engine
+        from .statistics import collect_from
+
+        if name == "duckdb" and self.rows > IN_MEMORY:
+            place = engine(name, folder=self._shelf.folder, memory=half_the_memory())
+        else:
+            place = engine(name)
+        return collect_from(place.parquet([self._clean], "guesses"), place)
+
+    def close(self) -> None:
+        """Remove the scratch folder; guesses and statistics cannot be asked for after this."""
+        self._shelf.close()
+
+    def __enter__(self) -> Reading:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
 
 
 def read_guesses(source: Path, *, allow_simulated: bool = False) -> Reading:
-    """Read a folder written by `imitable export`, or one file of guesses (.csv, .csv.gz, .parquet).
+    """Read guesses: a folder written by `imitable export`, a file (.csv, .csv.gz, .parquet), or Parquet files by folder
+    or glob.
 
     Raises TableError where the whole cannot be used: a required column is missing, no row is usable, a target has
     two `l_ref`, the truths look like raw activations, or programs and people are mixed without `allow_simulated`.
     """
-    path = find_guesses(Path(source))
-    folder = path.parent if Path(source).is_dir() else None
+    found = find_guesses(Path(source))
     quarantine, notes = Quarantine(), list[str]()
-    targets, episodes_played = side_tables(folder, quarantine)
-    guesses = _usable(path, targets, quarantine)
-    guesses = filled(guesses, targets, notes)
-    guesses = _consistent(path, guesses, quarantine)
-    guesses = with_l_ref(path, guesses, targets, quarantine, notes)
-    if guesses.empty:
-        raise TableError("has no usable row", remedy=f"mend {_first(quarantine)}", file=path)
-    simulated = _simulated(path, guesses, allow_simulated=allow_simulated)
-    order = ["episode_id", "trial"]
-    guesses = guesses.sort_values(order, kind="stable").drop(columns="line").reset_index(drop=True)
+    targets, episodes_played = side_tables(found.folder, quarantine)
+    shelf = Shelf()
+    try:
+        _shelve(found, targets, quarantine, notes, shelf)
+        clean = shelf.folder / "guesses.parquet"
+        rows = _settle(found, targets, quarantine, notes, shelf, clean)
+        simulated = _simulated(found, clean, allow_simulated=allow_simulated)
+    except BaseException:
+        shelf.close()
+        raise
     names = ("targets.csv", "episodes_played.csv")
-    files = [path, *(folder / name for name in names if folder and (folder / name).is_file())]
+    files = [*found.files, *(found.folder / name for name in names if found.folder and (found.folder / name).is_file())]
     return Reading(
-        guesses=guesses,
+        rows=rows,
         targets=targets,
         episodes_played=episodes_played,
         quarantine=quarantine.frame(),
@@ -74,6 +121,8 @@ def read_guesses(source: Path, *, allow_simulated: bool = False) -> Reading:
         simulated=simulated,
         hash=input_hash(files),
         files=[file.name for file in files],
+        _shelf=shelf,
+        _clean=clean,
     )
 
 
@@ -84,8 +133,10 @@ def _first(quarantine: Quarantine) -> str:
     return f"its rows; the first trouble is in {file}, line {line}: {reason}"
 
 
-def _usable(path: Path, targets: pd.DataFrame | None, quarantine: Quarantine) -> pd.DataFrame:
-    """All rows that pass the checks, with their physical line in the column `line`."""
+def _shelve(
+    found: Source, targets: pd.DataFrame | None, quarantine: Quarantine, notes: list[str], shelf: Shelf
+) -> None:
+    """Put all rows that pass the checks on the shelf, with their file and physical line."""
     polarity: dict[str, str] = {}
     if targets is not None and "polarity" in targets:
         polarity = dict(zip(targets["target_id"], targets["polarity"].fillna(""), strict=True))
@@ -97,66 +148,83 @@ def _usable(path: Path, targets: pd.DataFrame | None, quarantine: Quarantine) ->
         signed = target_parts(target)[1] in ("probe", "direction")
         return -scoring.TOP if signed and goes_below else 0.0
 
-    kept, checked, outside = [], 0, 0
-    for part in parts(path, GUESSES, quarantine):
-        reasons, out = check_guesses(part.frame, part.bad, part.cells, lowest)
-        bad = np.flatnonzero(reasons != "")
-        quarantine.add(path, [Spoiled(int(part.lines[at]), part.row(int(at)), reasons[at]) for at in bad])
-        outside += int(out.sum())
-        checked += int((reasons == "").sum()) + int(out.sum())
-        kept.append(_kept(part, reasons == ""))
+    checked, outside, ignored = 0, 0, Counter[str]()
+    columns: list[str] | None = None
+    for number, path in enumerate(found.files):
+        for part in parts(path, GUESSES, quarantine):
+            if columns is not None and list(part.frame.columns) != columns:
+                raise TableError(
+                    f"has other columns than {found.files[0].name}",
+                    remedy="give all files the same columns, in the same order",
+                    file=path,
+                )
+            columns = list(part.frame.columns)
+            reasons, out = check_guesses(part.frame, part.bad, part.cells, lowest)
+            bad = np.flatnonzero(reasons != "")
+            quarantine.add(path, [Spoiled(int(part.lines[at]), part.row(int(at)), reasons[at]) for at in bad])
+            outside += int(out.sum())
+            checked += int((reasons == "").sum()) + int(out.sum())
+            kept = _kept(part, reasons == "", ignored)
+            if len(kept) or not shelf.rows:
+                shelf.add(filled(kept, targets).assign(file=number))
+    shelf.done()
     if outside > checked / 2:
         raise TableError(
             f"{outside} of {checked} truths lie outside 0 to {scoring.TOP:g}: these look like raw activations",
             remedy="put guess and truth on the display scale (scoring.display), or end the target_id in `:both`"
             " where both sides are played",
-            file=path,
+            file=found.named,
             field="truth",
         )
-    return pd.concat(kept, ignore_index=True)
+    notes += [f"{count} cells of {name} could not be read and were left empty." for name, count in ignored.items()]
+    if not shelf.rows:
+        raise TableError("has no usable row", remedy=f"mend {_first(quarantine)}", file=found.named)
 
 
-def _kept(part: Part, good: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> pd.DataFrame:
-    frame = part.frame.copy()
-    for name in ("seconds", "weight"):
-        if name in frame:
-            frame[f"ignored {name}"] = part.bad[name] | (frame[name] < 0) | np.isinf(frame[name])
-            frame.loc[frame[f"ignored {name}"], name] = np.nan
-    for name in ("feedback", "answered_at", "activation"):
-        if name in frame:
-            frame[f"ignored {name}"] = part.bad[name]
-    frame["line"] = part.lines
-    return frame[good]
+def _kept(part: Part, good: np.ndarray[tuple[int], np.dtype[np.bool_]], ignored: Counter[str]) -> pd.DataFrame:
+    frame = part.frame[good].copy()
+    for name in ("feedback", "answered_at", "seconds", "weight", "activation"):
+        if name not in frame:
+            continue
+        bad = part.bad[name][good]
+        if name in ("seconds", "weight"):
+            values = frame[name].to_numpy(np.float64)
+            bad = bad | (values < 0) | np.isinf(values)
+            frame[name] = np.where(bad, np.nan, values)
+        if bad.any():
+            ignored[name] += int(bad.sum())
+    frame["line"] = part.lines[good]
+    return frame
 
 
-def _consistent(path: Path, frame: pd.DataFrame, quarantine: Quarantine) -> pd.DataFrame:
-    """One annotator and one target an episode, and one guess a trial: the first answered, else the first line."""
-    frame = frame.sort_values(["answered_at", "line"], na_position="last", kind="stable")
-    by_episode = frame.groupby("episode_id", sort=False)
-    mixed = np.zeros(len(frame), dtype=bool)
-    for name in ("annotator_id", "target_id"):
-        mixed |= (frame[name] != by_episode[name].transform("first")).to_numpy()
-    if mixed.sum() > len(frame) / 2:
+def _settle(
+    found: Source, targets: pd.DataFrame | None, quarantine: Quarantine, notes: list[str], shelf: Shelf, clean: Path
+) -> int:
+    """Write the rows that contradict no other, with one l_ref a target; returns how many."""
+    checked = Checked(shelf, found.named)
+    for rows in checked.set_contradictions_aside():
+        set_aside(found.files, rows, quarantine)
+    references = checked.references(targets, notes)
+    for rows in checked.settle(references, clean):
+        set_aside(found.files, rows, quarantine)
+    checked.close()
+    count = int(pq.read_metadata(clean).num_rows)
+    if not count:
+        raise TableError("has no usable row", remedy=f"mend {_first(quarantine)}", file=found.named)
+    return count
+
+
+def _simulated(found: Source, clean: Path, *, allow_simulated: bool) -> bool:
+    programs = rows = 0
+    with pq.ParquetFile(clean) as file:
+        for batch in file.iter_batches(1_000_000, columns=["platform"]):
+            programs += pc.sum(pc.equal(batch.column(0), SIMULATED)).as_py() or 0
+            rows += batch.num_rows
+    if programs and programs < rows and not allow_simulated:
         raise TableError(
-            "most episode_id stand for several annotators or targets",
-            remedy="make them unique, or leave the column out",
-            file=path,
-            field="episode_id",
-        )
-    set_aside(path, frame[mixed], "its episode_id belongs to another annotator or target", quarantine)
-    frame = frame[~mixed]
-    twice = frame.duplicated(["episode_id", "trial"], keep="first")
-    set_aside(path, frame[twice], "an earlier row already holds this episode_id and trial", quarantine)
-    return frame[~twice].sort_values("line", kind="stable")
-
-
-def _simulated(path: Path, frame: pd.DataFrame, *, allow_simulated: bool) -> bool:
-    programs = frame["platform"] == SIMULATED
-    if programs.any() and not programs.all() and not allow_simulated:
-        raise TableError(
-            f"{int(programs.sum())} rows of simulated players stand beside {int((~programs).sum())} others",
+            f"{programs} rows of simulated players stand beside {rows - programs} others",
             remedy="remove the rows with platform = simulated, or pass --allow-simulated",
-            file=path,
+            file=found.named,
             field="platform",
         )
-    return bool(programs.any())
+    return programs > 0

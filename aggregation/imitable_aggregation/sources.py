@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -58,30 +59,55 @@ class Part:
         return shown(",".join("" if value is None else str(value) for value in values))
 
 
-def set_aside(path: Path, rows: pd.DataFrame, reason: str, quarantine: Quarantine) -> None:
-    """Put rows that were read but contradict others in the quarantine."""
+def set_aside(files: list[Path], rows: pd.DataFrame, quarantine: Quarantine) -> None:
+    """Put rows that were read but contradict others in the quarantine: `file` (its place), `line` and `reason`."""
     names = [column.name for column in GUESSES.columns if column.name in rows]
-    for line, values in zip(rows["line"], rows[names].itertuples(index=False), strict=True):
+    told = zip(rows["file"], rows["line"], rows["reason"], rows[names].itertuples(index=False), strict=True)
+    for file, line, reason, values in told:
         text = ",".join("" if pd.isna(value) else str(value) for value in values)
-        quarantine.add(path, [Spoiled(int(line), text, reason)])
+        quarantine.add(files[int(file)], [Spoiled(int(line), text, str(reason))])
 
 
-def find_guesses(source: Path) -> Path:
-    """The file of guesses that a source means: itself, or the one in the folder."""
-    if not source.exists():
-        raise TableError("there is no such file or folder", remedy="check the path", file=source)
+@dataclass(frozen=True)
+class Source:
+    """What a researcher pointed at."""
+
+    named: Path
+    """As messages name it: the one file, or what was given."""
+    files: list[Path]
+    """Files of guesses, in the order of their names."""
+    folder: Path | None
+    """Where targets.csv and episodes_played.csv may lie."""
+
+
+def find_guesses(source: Path) -> Source:
+    """The files of guesses that a source means: a file, those in a folder, or those that a glob matches."""
     if source.is_file():
         if source.suffix not in (".csv", ".parquet") and not source.name.endswith(".csv.gz"):
             raise TableError("is neither .csv, .csv.gz nor .parquet", remedy="convert it to one of these", file=source)
-        return source
-    for name in FILES:
-        if (source / name).is_file():
-            return source / name
-    raise TableError(
-        f"holds none of {', '.join(FILES)}",
-        remedy="give a folder that `imitable export` wrote, or a file of guesses",
-        file=source,
-    )
+        return Source(source, [source], None)
+    if source.is_dir():
+        for name in FILES:
+            if (source / name).is_file():
+                return Source(source / name, [source / name], source)
+        matched = sorted(source.glob("*.parquet"))
+        if not matched:
+            raise TableError(
+                f"holds none of {', '.join(FILES)}, and no other Parquet file",
+                remedy="give a folder that `imitable export` wrote, a folder of Parquet files, or a file of guesses",
+                file=source,
+            )
+        return Source(source, matched, source)
+    if any(sign in str(source) for sign in "*?["):
+        matched = sorted(Path(each) for each in glob.glob(str(source)) if Path(each).is_file())
+        if matched and all(each.suffix in (".csv", ".parquet") or each.name.endswith(".csv.gz") for each in matched):
+            return Source(source, matched, None)
+        raise TableError(
+            "matches no file" if not matched else "matches files that are neither .csv, .csv.gz nor .parquet",
+            remedy="check the pattern, and put it in quotes",
+            file=source,
+        )
+    raise TableError("there is no such file or folder", remedy="check the path", file=source)
 
 
 def parts(path: Path, table: Table, quarantine: Quarantine) -> Iterator[Part]:

@@ -19,7 +19,7 @@ from lengths import examples
 
 
 def known(rows: pd.DataFrame) -> Statistics:
-    frame = filled(rows.drop(columns="l_ref"), None, [])
+    frame = filled(rows.drop(columns="l_ref"))
     frame["l_ref"] = rows["l_ref"].to_numpy()
     return collect(frame)
 

@@ -21,7 +21,7 @@ L_REF, PRACTICE, HELD_OUT = 2.5, 12, 4
 
 
 def known(rows: pd.DataFrame) -> Statistics:
-    frame = filled(rows.drop(columns="l_ref"), None, [])
+    frame = filled(rows.drop(columns="l_ref"))
     frame["l_ref"] = rows["l_ref"].to_numpy()
     return collect(frame)
 

@@ -22,7 +22,7 @@ Rows = list[dict[str, object]]
 
 
 def gathered(guesses: pd.DataFrame) -> Statistics:
-    return collect(filled(guesses.copy(), None, []))
+    return collect(filled(guesses))
 
 
 def fitted(guesses: pd.DataFrame, **options: object) -> Fit:
@@ -128,7 +128,7 @@ def test_the_order_of_rows_and_the_number_of_threads_change_nothing() -> None:
         "from imitable_aggregation.statistics import collect\n"
         "from imitable_aggregation.model import fit\n"
         "rows = simulate(Setting(guesses=4000, seed=5)).guesses.sample(frac=1, random_state=SEED)\n"
-        "s = collect(filled(rows, None, []), threads=THREADS)\n"
+        "s = collect(filled(rows), threads=THREADS)\n"
         "f = fit(s.episodes, s.items(), s.knots)\n"
         "print(hashlib.sha256(f.samples['held_out'].tobytes() + f.targets.to_numpy().tobytes()).hexdigest())\n"
     )

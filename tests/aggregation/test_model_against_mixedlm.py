@@ -15,7 +15,7 @@ from imitable_aggregation.statistics import collect
 @pytest.mark.filterwarnings("ignore::UserWarning")  # it warns where a variance is on its boundary
 def test_targets_have_mixedlms_levels_with_nobody_left_out_and_no_correlated_effect() -> None:
     guesses = simulate(Setting(guesses=10_000, bad=0.0, seed=41)).guesses
-    statistics = collect(filled(guesses.copy(), None, []))
+    statistics = collect(filled(guesses))
     ours = fit(statistics.episodes, None, statistics.knots, correlated=False).targets
     seen = np.where(guesses["phase"] == "practice", guesses["trial"] - 1, 15).astype(float)
     for at, row in enumerate(np.eye(3)):

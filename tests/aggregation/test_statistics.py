@@ -22,7 +22,7 @@ TARGETS = {"m/mlp.0/1": 3.0, "m/mlp.0/2": 0.01, "m/probe.1.fr/0:both": 2.5}
 
 
 def filled_in(rows: pd.DataFrame) -> pd.DataFrame:
-    frame = filled(rows.drop(columns="l_ref"), None, [])
+    frame = filled(rows.drop(columns="l_ref"))
     frame["l_ref"] = rows["l_ref"].to_numpy()
     return frame
 
