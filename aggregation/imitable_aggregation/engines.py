@@ -78,7 +78,7 @@ class DuckDB:
 
     def fetch(self, expression: Any) -> pd.DataFrame:
         """Compute a table and bring it here."""
-        return _frame(self._connection.to_pyarrow(expression))
+        return frame_of(self._connection.to_pyarrow(expression))
 
     def close(self) -> None:
         """Let go of everything held."""
@@ -105,7 +105,13 @@ def arrow(rows: pd.DataFrame) -> Any:
     return pa.table(columns)
 
 
-def _frame(table: Any) -> pd.DataFrame:
+def frame_of(table: Any) -> pd.DataFrame:
+    """A pyarrow table as a frame, decimals as floats; the table is used up."""
+    import pyarrow as pa
+
+    for at, column in enumerate(table.schema):
+        if pa.types.is_decimal(column.type):
+            table = table.set_column(at, column.name, table.column(at).cast(pa.float64()))
     return pd.DataFrame(table.to_pandas(split_blocks=True, self_destruct=True, strings_to_categorical=False))
 
 
@@ -113,4 +119,8 @@ def engine(name: Name = "duckdb", **settings: Any) -> Engine:
     """Open an engine by name."""
     if name == "duckdb":
         return DuckDB(**settings)
+    if name == "spark":
+        from .spark import Spark
+
+        return Spark(**settings)
     raise TableError(f"there is no engine {name!r}", remedy="choose duckdb or spark")

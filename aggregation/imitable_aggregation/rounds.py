@@ -152,4 +152,4 @@ def on_the_curve(rounds: Any, knots: Knots) -> tuple[Any, Any, Any]:
 def low(smallest: Any, target_id: Any) -> Any:
     """Lower end of a target's display scale, given the smallest guess or truth on it."""
     both = target_id.endswith(":both") | (smallest < 0)
-    return both.ifelse(scoring.lowest("both"), scoring.lowest("pos"))
+    return both.ifelse(scoring.lowest("both"), scoring.lowest("pos")).cast("float64")
