@@ -1,12 +1,14 @@
 """Which target an annotator plays next, and with what probability; and the plan of the episode, fixed there and then.
 
-A sitting's first target is drawn uniformly from the targets with a place left; the others at random among those with
-most places left. A place is a finished episode of a (target, level); an unfinished one holds its place until it is
-abandoned.
+A sitting's first target is drawn uniformly from the targets with a place left. The others get what `imitable assign`
+planned for them: a target and level named in that plan its probability, and all others together what is left, at random
+among those with most places left; without a plan that is everything. A place is a finished episode of a (target,
+level); an unfinished one holds its place until it is abandoned.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -17,6 +19,21 @@ from imitable.errors import StoreError
 from imitable.game.content import Content
 from imitable.rounds import plan_rounds
 from imitable.store import tables
+
+Left = dict[str, dict[str, int]]
+"""Places left by target and level."""
+
+_ROUNDING = 1e-6
+"""What a plan's probabilities may fall short of 1 and still name everything."""
+
+
+@dataclass(frozen=True)
+class _Choice:
+    target_id: str
+    level: str
+    assigned_by: str
+    probability: float
+    """Of exactly this choice, given the record, 0 to 1."""
 
 
 def assign_next(
@@ -42,20 +59,16 @@ def assign_next(
     if not open_targets:
         return None
     rng = np.random.default_rng(int(folder.derive("assign", sitting_id, place), 16))
-    totals = {target: sum(max(0, n) for n in levels.values()) for target, levels in open_targets.items()}
-    most = max(totals.values())
-    among = sorted(totals) if place == 0 else sorted(target for target, n in totals.items() if n == most)
-    target_id = among[int(rng.integers(len(among)))]
-    level, level_chance = _level(open_targets[target_id], rng)
-    episode_id = "e_" + folder.derive("episode", annotator_id, target_id)
+    chosen = _among(open_targets, "uniform", rng) if place == 0 else _later(connection, open_targets, rng)
+    episode_id = "e_" + folder.derive("episode", annotator_id, chosen.target_id)
     connection.execute(
         insert(tables.episodes).values(
             episode_id=episode_id,
             annotator_id=annotator_id,
-            target_id=target_id,
-            level=level,
-            assigned_by="uniform" if place == 0 else "most_places",
-            assignment_probability=level_chance / len(among),
+            target_id=chosen.target_id,
+            level=chosen.level,
+            assigned_by=chosen.assigned_by,
+            assignment_probability=chosen.probability,
             started_at=now,
             last_seen_at=now,
         )
@@ -63,13 +76,44 @@ def assign_next(
     connection.execute(
         insert(tables.sitting_episodes).values(sitting_id=sitting_id, place=place, episode_id=episode_id)
     )
-    _plan(connection, folder, content, episode_id, target_id)
+    _plan(connection, folder, content, episode_id, chosen.target_id)
     return episode_id
 
 
-def _places_left(
-    connection: Connection, folder: Folder, content: Content, annotator_id: str, now: datetime
-) -> dict[str, dict[str, int]]:
+def _later(connection: Connection, left: Left, rng: np.random.Generator) -> _Choice:
+    """A target of the plan with its probability, or one of the others with what is left."""
+    rows = connection.execute(select(tables.planned).order_by(tables.planned.c.target_id, tables.planned.c.level)).all()
+    named = {(row.target_id, row.level): row.probability for row in rows}
+    now = {key: chance for key, chance in named.items() if left.get(key[0], {}).get(key[1], 0) > 0}
+    others = {
+        target: {level: n for level, n in levels.items() if n > 0 and (target, level) not in named}
+        for target, levels in left.items()
+    }
+    others = {target: levels for target, levels in others.items() if levels}
+    if not now:
+        return _among(others, "most_places", rng)
+    rest = 1 - sum(named.values()) if others else 0.0
+    rest = rest if rest > _ROUNDING else 0.0
+    whole = sum(now.values()) + rest
+    at = rng.random() * whole
+    if at < rest:
+        return _among(others, "most_places", rng, share=rest / whole)
+    keys, ends = list(now), rest + np.cumsum(list(now.values()))
+    target, level = keys[min(int(np.searchsorted(ends, at, side="right")), len(keys) - 1)]
+    return _Choice(target, level, "plan", now[target, level] / whole)
+
+
+def _among(left: Left, assigned_by: str, rng: np.random.Generator, share: float = 1.0) -> _Choice:
+    """`uniform`: any target with a place left; `most_places`: one of those with most. Then a level of it."""
+    totals = {target: sum(max(0, n) for n in levels.values()) for target, levels in left.items()}
+    most = max(totals.values())
+    among = sorted(target for target, n in totals.items() if assigned_by == "uniform" or n == most)
+    target_id = among[int(rng.integers(len(among)))]
+    level, level_chance = _level(left[target_id], rng)
+    return _Choice(target_id, level, assigned_by, share * level_chance / len(among))
+
+
+def _places_left(connection: Connection, folder: Folder, content: Content, annotator_id: str, now: datetime) -> Left:
     """Places left by target and level, over the targets that this annotator has not played."""
     episode = folder.config.episode
     wanted = folder.config.platform.web.annotators_per_target

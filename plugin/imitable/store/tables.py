@@ -204,6 +204,16 @@ guesses = Table(
 )
 """Committed guesses: the first write wins, nothing is ever updated."""
 
+planned = Table(
+    "planned",
+    metadata,
+    Column("target_id", ForeignKey(targets.c.target_id, ondelete="CASCADE"), primary_key=True),
+    Column("level", String(20), primary_key=True),
+    Column("probability", Float, nullable=False),
+    CheckConstraint("probability > 0 AND probability <= 1", name="probability"),
+)
+"""The plan that `imitable assign` loaded last: where a sitting's later episodes go, and with what probability."""
+
 answers = Table(
     "answers",
     metadata,
