@@ -34,13 +34,14 @@ def invented_campaign(
     key: bytes = bytes(range(32)),
     consent: str = "",
     web: str = "",
+    episode: str = "",
     more: str = "",
     seed: int = 0,
 ) -> Folder:
     """Make a campaign's folder at `path` with invented targets, built and loaded into its store.
 
-    `consent` is a consent text, `web` goes into [platform.web], and `more` stands at the end of campaign.toml. The same
-    arguments give the same ids, texts and truths.
+    `consent` is a consent text, `web` goes into [platform.web], `episode` into [episode], and `more` stands at the end
+    of campaign.toml. The same arguments give the same ids, texts and truths.
     """
     path.mkdir(parents=True, exist_ok=True)
     (path / "secret.key").write_text(key.hex() + "\n", encoding="ascii")
@@ -64,6 +65,7 @@ levels = {json.dumps(list(levels))}
 practice = {practice}
 held_out = {held_out}
 pool = {{ practice = {4 * practice + 2}, held_out = {4 * held_out + 2} }}
+{episode}
 [sitting]
 episodes = {episodes}
 [platform.web]

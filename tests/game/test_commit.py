@@ -9,6 +9,8 @@ import pytest
 from sqlalchemy import func, select
 
 from imitable.errors import GameError
+from imitable.game.commit import find_round, shades
+from imitable.game.sessions import sitting_of
 from imitable.game.views import Done, Questions, Reveal, Round
 from imitable.store import tables
 from playing import Table
@@ -36,6 +38,52 @@ def test_a_practice_guess_reveals_the_truth_and_the_points(table: Set) -> None:
     assert view.points == pytest.approx(10 - abs(6.5 - truth))
     assert view.progress.points == view.points
     assert here.rows(select(tables.guesses.c.guess, tables.guesses.c.seconds)) == [(6.5, 7.5)]
+
+
+def test_a_practice_reveal_shades_the_whole_text_where_the_campaign_allows(table: Set) -> None:
+    here = table(practice=1, held_out=1)
+    token = here.sit()
+    question = asked(here, token)
+    view = here.game.guess(token, question.round_id, "5")
+    assert isinstance(view, Reveal)
+    assert view.shaded is not None
+    [(values, position)] = here.rows(
+        select(tables.shades.c["values"], tables.shades.c.position)
+        .join(tables.rounds, tables.rounds.c.item_id == tables.shades.c.item_id)
+        .where(tables.rounds.c.round_id == question.round_id)
+    )
+    pieces, stimulus = view.shaded.pieces, question.stimulus
+    assert "".join(piece.text for piece in pieces) == stimulus.before + stimulus.focus + stimulus.after
+    assert [piece.value for piece in pieces] == values
+    assert (pieces[view.shaded.focus].text, view.shaded.focus) == (stimulus.focus, position)
+    assert isinstance(here.game.guess(token, asked(here, token).round_id, "5"), Questions)
+
+
+def test_a_campaign_may_show_the_answer_without_the_shades(table: Set) -> None:
+    here = table(episode="shade_reveal = false")
+    token = here.sit()
+    view = here.game.guess(token, asked(here, token).round_id, "5")
+    assert isinstance(view, Reveal)
+    assert view.shaded is None
+
+
+def test_shades_are_not_read_before_the_guess_nor_in_held_out_rounds(table: Set) -> None:
+    here = table(practice=1, held_out=1)
+    token = here.sit()
+    first = asked(here, token)
+    with here.store.read() as connection:
+        sitting = sitting_of(here.folder, token)
+        found = find_round(connection, sitting_id=sitting, round_id=first.round_id)
+        assert found is not None
+        assert shades(connection, found) is None
+    here.game.guess(token, first.round_id, "5")
+    second = asked(here, token)
+    here.game.guess(token, second.round_id, "5")
+    with here.store.read() as connection:
+        for question, shaded in ((first, True), (second, False)):
+            found = find_round(connection, sitting_id=sitting, round_id=question.round_id)
+            assert found is not None
+            assert (shades(connection, found) is not None) == shaded
 
 
 def test_the_first_guess_counts_and_a_repeat_shows_what_was_stored(table: Set) -> None:

@@ -123,7 +123,7 @@ def served(path: Path, port: int, accept: str) -> Iterator[Wire]:
 
 
 def replace_truths(path: Path, keep: set[str]) -> None:
-    """Give every item not in `keep` another truth."""
+    """Give every item not in `keep` another truth, and other activations everywhere in its text."""
     store = open_store(open_folder(path))
     with store.write() as connection:
         for at, row in enumerate(connection.execute(select(tables.truths)).all()):
@@ -133,6 +133,12 @@ def replace_truths(path: Path, keep: set[str]) -> None:
                     update(tables.truths)
                     .where(tables.truths.c.item_id == row.item_id)
                     .values(truth=other, activation=other / 3)
+                )
+        for row in connection.execute(select(tables.shades)).all():
+            if row.item_id not in keep:
+                values = [(value + 1 + at % 7) % 10 for at, value in enumerate(row.values)]
+                connection.execute(
+                    update(tables.shades).where(tables.shades.c.item_id == row.item_id).values(values=values)
                 )
     store.close()
 

@@ -5,15 +5,26 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 
-from imitable.campaign import Folder
+from imitable.campaign import Folder, open_folder
 from imitable.errors import BuildError
 from imitable.rounds import AnswerKey, Item, MadeTarget, PlayedTarget
-from imitable.store import build_hash_of, load_build, open_store, read_build, read_report, tables, write_build
+from imitable.store import (
+    build_hash_of,
+    load_build,
+    open_store,
+    read_build,
+    read_report,
+    store_differs,
+    tables,
+    write_build,
+)
 from imitable.testing import invented_campaign
+from imitable_aggregation import scoring
 from playing import Table
 
 
@@ -105,3 +116,59 @@ def test_a_build_that_someone_began_to_play_meanwhile_is_not_replaced(folder: Fo
         assert store.played() == 1
     finally:
         store.close()
+
+
+def test_shades_are_kept_at_every_token_and_not_where_they_would_tell_another_round(tmp_path: Path) -> None:
+    folder = invented_campaign(tmp_path / "campaign", targets=1)
+    made = one_target()
+
+    def item(name: str, text: str, focus: int) -> tuple[Item, AnswerKey]:
+        offsets = tuple((at, at + 1) for at in range(len(text)))
+        values = tuple(at / 4 for at in range(len(text)))
+        ids = tuple(range(len(text)))
+        return (
+            Item(name, made.target.target_id, "practice", text, ids, offsets, focus, 3, "active-2", 1.5),
+            AnswerKey(name, 1.0, values[focus], values),
+        )
+
+    pairs = [item("i_1", "abcdef", 4), item("i_2", "abcxyz", 2), item("i_3", "bcdefa", 3)]
+    records: dict[str, list[Any]] = {
+        "targets": [made.target],
+        "items": [one for one, _ in pairs],
+        "truths": [one for _, one in pairs],
+        "examples": [],
+    }
+    store = open_store(folder)
+    load_build(store, name="invented", build_hash="0" * 64, records=records)
+    with store.read() as connection:
+        rows = {row.item_id: row for row in connection.execute(select(tables.shades))}
+    # i_1 begins with all of i_2 up to its marked token, and so would tell its truth; i_2 ends otherwise than i_1.
+    assert set(rows) == {"i_2", "i_3"}
+    assert rows["i_3"].position == 3
+    y = scoring.played([at / 4 for at in range(6)], "pos")
+    exact = scoring.display(y, s=1.0, m=2.0, polarity="pos")
+    assert rows["i_3"].values == pytest.approx(exact, abs=0.05)
+    assert store_differs(store, records) == []
+    with store.write() as connection:
+        connection.execute(update(tables.shades).where(tables.shades.c.item_id == "i_2").values(position=1))
+    assert store_differs(store, records) == ["shades"]
+    with store.write() as connection:  # as a version left it that knew no shades
+        connection.execute(delete(tables.shades))
+    assert store_differs(store, records) == []
+    store.close()
+
+
+def test_the_shade_of_the_marked_token_is_the_truth_and_no_two_items_of_a_target_share_a_text(built_once: Path) -> None:
+    folder = open_folder(built_once)
+    records = read_build(folder.build)
+    truths = {answer.item_id: answer.truth for answer in records["truths"]}
+    store = open_store(folder)
+    with store.read() as connection:
+        rows = connection.execute(select(tables.shades)).all()
+    store.close()
+    assert len(rows) > 0.9 * len(truths)
+    for row in rows:
+        assert row.values[row.position] == round(truths[row.item_id], 1)
+    for target in records["targets"]:
+        texts = [item.text for item in records["items"] if item.target_id == target.target_id]
+        assert len(set(texts)) == len(texts)

@@ -230,6 +230,8 @@ class Episode(_Table):
     held_out: int = Field(default=5, ge=0)
     """Rounds without; they measure."""
     pool: Pool = Pool()
+    shade_reveal: bool = True
+    """Once a practice round is answered, its whole text is shaded by the activation at every token."""
     abandon_after_minutes: float = Field(default=30, gt=0)
     """An unfinished episode gives its place back after this long without a guess."""
 

@@ -7,6 +7,7 @@ a repeat returns what is stored.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -43,6 +44,18 @@ class Revealed:
     trial: int
     guess: float
     truth: float
+
+
+@dataclass(frozen=True)
+class Shades:
+    """The target's activation at every token of an answered item's text."""
+
+    offsets: Sequence[Sequence[int]]
+    """Characters [start, end) of each token."""
+    values: Sequence[float]
+    """Display scale, one decimal."""
+    position: int
+    """Index of the marked token."""
 
 
 # Statements are built once: building them costs more than running them.
@@ -88,6 +101,18 @@ _REVEALED = (
     .join(tables.truths, tables.truths.c.item_id == tables.rounds.c.item_id)
     .where(tables.guesses.c.episode_id == bindparam("episode"), tables.rounds.c.phase == "practice")
     .order_by(tables.guesses.c.trial)
+)
+_SHADES = (
+    select(tables.shades)
+    .join(tables.rounds, tables.rounds.c.item_id == tables.shades.c.item_id)
+    .join(
+        tables.guesses,
+        and_(
+            tables.guesses.c.episode_id == tables.rounds.c.episode_id,
+            tables.guesses.c.trial == tables.rounds.c.trial,
+        ),
+    )
+    .where(tables.rounds.c.round_id == bindparam("round"), tables.rounds.c.phase == "practice")
 )
 
 
@@ -149,6 +174,12 @@ def revealed(connection: Connection, episode_id: str) -> list[Revealed]:
     """The episode's practice rounds that are committed, with their truths, in order. Held-out truths stay sealed."""
     rows = connection.execute(_REVEALED, {"episode": episode_id})
     return [Revealed(row.trial, row.guess, row.truth) for row in rows]
+
+
+def shades(connection: Connection, asked: Asked) -> Shades | None:
+    """The activations at all tokens of a practice round's text, once its guess is committed; None where not kept."""
+    row = connection.execute(_SHADES, {"round": asked.round_id}).first()
+    return None if row is None else Shades(row.offsets, row.values, row.position)
 
 
 def points_of(rounds: list[Revealed], polarity: Polarity) -> float:

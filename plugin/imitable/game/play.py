@@ -135,6 +135,7 @@ class Game:
             high=scoring.TOP,
             repeated=False,
             next="round" if number < len(toy.ROUNDS) else "episode",
+            shaded=asked.shaded if self.folder.config.episode.shade_reveal else None,
             coaching=asked.coaching,
         )
 

@@ -12,9 +12,9 @@ from sqlalchemy.engine import Row
 from imitable.campaign import Folder
 from imitable.game import toy
 from imitable.game.assignment import assign_next
-from imitable.game.commit import Asked, points_of, revealed
-from imitable.game.content import Content
-from imitable.game.views import Done, Progress, Questions, Reveal, Round, View
+from imitable.game.commit import Asked, points_of, revealed, shades
+from imitable.game.content import Content, heat_map
+from imitable.game.views import Done, ExampleText, Progress, Questions, Reveal, Round, View
 from imitable.store import tables
 from imitable_aggregation import scoring
 
@@ -139,7 +139,17 @@ class Showing:
             high=scoring.TOP,
             repeated=repeated,
             next=following,
+            shaded=self._shaded(connection, asked),
         )
+
+    def _shaded(self, connection: Connection, asked: Asked) -> ExampleText | None:
+        """The answered text with every token's activation, where the campaign allows that and the store has it."""
+        found = shades(connection, asked) if self.folder.config.episode.shade_reveal else None
+        if found is None:
+            return None
+        stimulus = self.content.stimuli[asked.item_id]
+        text = stimulus.before + stimulus.focus + stimulus.after
+        return heat_map(text, found.offsets, found.values, found.position)
 
     def _tutorial_round(self, done: int, error: str) -> Round:
         step = done + 1

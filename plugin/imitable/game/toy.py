@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from imitable.game.views import ExampleText, Piece, Stimulus
+
+REACTS_TO = {
+    "pie": 9.0,
+    "bread": 8.6,
+    "soup": 8.2,
+    "milk": 7.1,
+    "Lunch": 6.3,
+    "lunch": 6.3,
+    "plate": 4.1,
+    "hungry": 3.4,
+    "table": 0.8,
+}
+"""The whole target: words and how strongly it reacts to them. To all others it does not."""
 
 
 @dataclass(frozen=True)
@@ -13,36 +27,42 @@ class ToyRound:
 
     stimulus: Stimulus
     truth: float
+    shaded: ExampleText
     coaching: str
 
 
-def _example(marked: str, value: float) -> ExampleText:
+def shaded(marked: str) -> ExampleText:
+    """A text whose marked word stands between bars, with the practice target's activation at every word."""
     before, focus, after = marked.split("|")
-    pieces = [(piece, 0.0) for piece in before.split()] + [(focus.strip(), value)] + [(p, 0.0) for p in after.split()]
-    spaced = [Piece(word if at == 0 else f" {word}", heat, round(heat)) for at, (word, heat) in enumerate(pieces)]
-    return ExampleText(tuple(spaced), len(before.split()), value)
+    words = [word for part in (before, focus, after) for word in re.findall(r"\s*\S+", part)]
+    values = [REACTS_TO.get(word.strip(" .,"), 0.0) for word in words]
+    at = len(before.split())
+    pieces = tuple(Piece(word, value, round(value)) for word, value in zip(words, values, strict=True))
+    return ExampleText(pieces, at, values[at])
+
+
+def _round(marked: str, coaching: str) -> ToyRound:
+    text = shaded(marked)
+    return ToyRound(Stimulus(*marked.split("|")), text.value, text, coaching)
 
 
 EXAMPLES = (
-    _example("Grandma put a warm | pie | on the table and we all sat down.", 9.0),
-    _example("For lunch Ben had some | soup | and a glass of milk.", 8.2),
-    _example("The dog ran to the | door | and barked at the rain.", 0.0),
+    shaded("Grandma put a warm| pie| on the table and we all sat down."),
+    shaded("For lunch Ben had some| soup| and a glass of milk."),
+    shaded("The dog ran to the| door| and barked at the rain."),
 )
 
 ROUNDS = (
-    ToyRound(
-        Stimulus("Mia was hungry, so her dad gave her a piece of", " bread", " and a smile."),
-        8.6,
+    _round(
+        "Mia was hungry, so her dad gave her a piece of| bread| and a smile.",
         "Look at the examples: this neuron reacts to words for food. 'bread' is food, so the number is high.",
     ),
-    ToyRound(
-        Stimulus("The children took their", " kite", " to the hill and waited for the wind."),
-        0.0,
+    _round(
+        "The children took their| kite| to the hill and waited for the wind.",
         "'kite' has nothing to do with food, so the neuron stays silent: 0.",
     ),
-    ToyRound(
-        Stimulus("Tom looked at the empty", " plate", " and wondered who had been there first."),
-        4.1,
+    _round(
+        "Tom looked at the empty| plate| and wondered who had been there first.",
         "'plate' is close to food without being food: somewhere in the middle. Numbers between 0 and 10 count too.",
     ),
 )

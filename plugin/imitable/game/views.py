@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 @dataclass(frozen=True)
 class Piece:
-    """One token of an example, with the activation that the annotator may see."""
+    """One token of a text, with the activation that the annotator may see."""
 
     text: str
     """The characters of the token, as they stand in the text."""
@@ -26,11 +26,11 @@ class Piece:
 
 @dataclass(frozen=True)
 class ExampleText:
-    """A text from the examples' own split, with the activation at every token shown."""
+    """A text whose activations are open, at every token: an example, or a round that is answered."""
 
     pieces: tuple[Piece, ...]
     focus: int
-    """Index into `pieces` of the token that the example is about."""
+    """Index into `pieces` of the marked token."""
     value: float
     """Activation at the focus token, display scale."""
 
@@ -129,6 +129,8 @@ class Reveal:
     """True when this round had been answered before: the first answer stands."""
     next: str
     """What the button leads to: `round`, `held_out` (the rounds without answers begin), `questions` or `episode`."""
+    shaded: ExampleText | None = None
+    """The text again, with the activation at every token of it; None where the campaign does not show that."""
     coaching: str = ""
     """A hint on the practice target; empty in the real game."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from imitable.errors import BuildError, MissingExtra
 from imitable.rounds import AnswerKey, Example, Item, MadeTarget, PlayedTarget
 from imitable.store import tables
 from imitable.store.engine import Store
+from imitable_aggregation import scoring
 
 BUILD_VERSION = 2
 """Raised when the same configuration would build something else."""
@@ -191,8 +193,42 @@ def _rows(records: dict[str, list[Any]]) -> dict[Any, list[dict[str, Any]]]:
             {"item_id": answer.item_id, "truth": answer.truth, "activation": answer.activation}
             for answer in records["truths"]
         ],
+        tables.shades: _shades(records),
         tables.examples: [asdict(example) for example in records["examples"]],
     }
+
+
+def _shades(records: dict[str, list[Any]]) -> list[dict[str, Any]]:
+    """The activations at all tokens of the items that may be shaded once they are answered, to one decimal.
+
+    No shaded text may tell another round's truth. An item whose text also holds another item of the same unit, its
+    marked token and all before it (two documents may begin alike), has no row.
+    """
+    targets: dict[str, PlayedTarget] = {target.target_id: target for target in records["targets"]}
+    answers: dict[str, AnswerKey] = {answer.item_id: answer for answer in records["truths"]}
+    of_unit: dict[tuple[str, str, int], list[Item]] = defaultdict(list)
+    for item in records["items"]:
+        target = targets[item.target_id]
+        of_unit[target.model_id, target.site, target.unit].append(item)
+    rows = []
+    for items in of_unit.values():
+        asked = [(other.item_id, other.text[: other.focus[1]]) for other in items]
+        for item in items:
+            answer, target = answers[item.item_id], targets[item.target_id]
+            whole = len(answer.values) == len(item.offsets)
+            if not whole or any(item.text.startswith(head) for name, head in asked if name != item.item_id):
+                continue
+            y = scoring.played(answer.values, target.polarity)
+            values = scoring.display(y, s=target.scale_s, m=target.scale_m, polarity=target.polarity)
+            rows.append(
+                {
+                    "item_id": item.item_id,
+                    "position": item.position,
+                    "offsets": item.offsets,
+                    "values": [round(value, 1) + 0.0 for value in values.tolist()],
+                }
+            )
+    return rows
 
 
 def store_differs(store: Store, records: dict[str, list[Any]]) -> list[str]:
@@ -202,6 +238,8 @@ def store_differs(store: Store, records: dict[str, list[Any]]) -> list[str]:
         for table, rows in _rows(records).items():
             columns = [table.c[name] for name in (rows[0] if rows else ())]
             stored = connection.execute(select(*columns)).mappings().all() if columns else []
+            if table is tables.shades and not stored:  # loaded by a version that did not keep them
+                continue
             if sorted(map(_as_text, stored)) != sorted(map(_as_text, rows)):
                 differing.append(str(table.name))
     return differing
@@ -231,7 +269,7 @@ def load_build(store: Store, *, name: str, build_hash: str, records: dict[str, l
                 "The campaign's old build is being played since a moment ago, and cannot be replaced. Put the old "
                 "settings back, or make a new campaign with: imitable new"
             )
-        for table in (tables.truths, tables.items, tables.examples, tables.targets, tables.campaigns):
+        for table in (tables.shades, tables.truths, tables.items, tables.examples, tables.targets, tables.campaigns):
             connection.execute(delete(table))
         connection.execute(insert(tables.campaigns), [campaign])
         for table, values in rows.items():

@@ -104,6 +104,17 @@ truths = Table(
 )
 """Answers, sealed: only the reveal (and the export, later) reads them."""
 
+shades = Table(
+    "shades",
+    metadata,
+    Column("item_id", ForeignKey(items.c.item_id), primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("offsets", JSON, nullable=False),
+    Column("values", JSON, nullable=False),
+)
+"""The target's activation at every token of an item's text, display scale: sealed as truths are, and read by the
+reveal alone. Items without a row are revealed unshaded."""
+
 examples = Table(
     "examples",
     metadata,
