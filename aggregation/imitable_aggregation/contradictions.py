@@ -153,15 +153,24 @@ class Checked:
         ]
         return pd.DataFrame(rows, columns=pd.Index(["target_id", "by_row", "reference"])).set_index("target_id")
 
+    def settled(self, references: pd.DataFrame) -> bool:
+        """Whether the checked rows stand as they are: none contradicts another, and each holds its target's l_ref."""
+        self.connection.register("reference", references)
+        if not self.orderly or (references["reason"] != "").any():
+            return False
+        (off,) = self.one(
+            "SELECT count(*) FROM checked JOIN reference USING (target_id) WHERE l_ref IS DISTINCT FROM reference.reference"
+        )
+        return not off
+
     def settle(self, references: pd.DataFrame, into: Path) -> Iterator[pd.DataFrame]:
         """Write the rows that stand, with their l_ref; yields those that have none, with `reason`."""
-        self.connection.register("reference", references)
         stands = self.connection.sql(
-            "SELECT standing.* REPLACE (reference AS l_ref) FROM standing JOIN reference USING (target_id) "
+            "SELECT standing.* REPLACE (reference.reference AS l_ref) FROM standing JOIN reference USING (target_id) "
             "WHERE reference.reason = ''"
         )
         stands = stands if self.orderly else stands.order("episode_id, trial")
-        stands.write_parquet(str(into), compression="zstd")
+        stands.write_parquet(str(into), compression="lz4")
         yield from self._rows(
             "SELECT standing.*, reference.reason FROM standing JOIN reference USING (target_id) "
             "WHERE reference.reason <> '' ORDER BY file, line"
@@ -173,7 +182,7 @@ class Checked:
 
     def one(self, query: str) -> Any:
         """The only row of a query."""
-        return self.connection.execute(query).fetchone()
+        return self.connection.sql(query).fetchall()[0]
 
     def frame(self, query: str) -> pd.DataFrame:
         """A small result."""

@@ -24,8 +24,9 @@ from .contradictions import Checked
 from .csv_lines import Spoiled
 from .defaults import filled, target_parts
 from .errors import TableError
+from .quarantine import Quarantine
 from .shelf import Shelf, half_the_memory
-from .sources import Part, Quarantine, Source, find_guesses, input_hash, parts, set_aside, side_tables
+from .sources import Part, Source, find_guesses, input_hash, parts, set_aside, side_tables
 from .tables import GUESSES, SIMULATED
 
 if TYPE_CHECKING:
@@ -104,8 +105,10 @@ def read_guesses(source: Path, *, allow_simulated: bool = False) -> Reading:
     shelf = Shelf()
     try:
         _shelve(found, targets, quarantine, notes, shelf)
-        clean = shelf.folder / "guesses.parquet"
-        rows = _settle(found, targets, quarantine, notes, shelf, clean)
+        clean = _settle(found, targets, quarantine, notes, shelf)
+        rows = int(pq.read_metadata(clean).num_rows)
+        if not rows:
+            raise TableError("has no usable row", remedy=f"mend {quarantine.trouble()}", file=found.named)
         simulated = _simulated(found, clean, allow_simulated=allow_simulated)
     except BaseException:
         shelf.close()
@@ -124,13 +127,6 @@ def read_guesses(source: Path, *, allow_simulated: bool = False) -> Reading:
         _shelf=shelf,
         _clean=clean,
     )
-
-
-def _first(quarantine: Quarantine) -> str:
-    if not quarantine.rows:
-        return "the file: it holds a header only"
-    file, line, _, reason = min(quarantine.rows, key=lambda row: row[1])
-    return f"its rows; the first trouble is in {file}, line {line}: {reason}"
 
 
 def _shelve(
@@ -161,13 +157,22 @@ def _shelve(
             columns = list(part.frame.columns)
             reasons, out = check_guesses(part.frame, part.bad, part.cells, lowest)
             bad = np.flatnonzero(reasons != "")
-            quarantine.add(path, [Spoiled(int(part.lines[at]), part.row(int(at)), reasons[at]) for at in bad])
             outside += int(out.sum())
             checked += int((reasons == "").sum()) + int(out.sum())
+            if not quarantine.has_room(len(bad)):
+                _refuse_raw(found, outside, checked)
+            quarantine.add(path, [Spoiled(int(part.lines[at]), part.row(int(at)), reasons[at]) for at in bad])
             kept = _kept(part, reasons == "", ignored)
             if len(kept) or not shelf.rows:
                 shelf.add(filled(kept, targets).assign(file=number))
     shelf.done()
+    _refuse_raw(found, outside, checked)
+    notes += [f"{count} cells of {name} could not be read and were left empty." for name, count in ignored.items()]
+    if not shelf.rows:
+        raise TableError("has no usable row", remedy=f"mend {quarantine.trouble()}", file=found.named)
+
+
+def _refuse_raw(found: Source, outside: int, checked: int) -> None:
     if outside > checked / 2:
         raise TableError(
             f"{outside} of {checked} truths lie outside 0 to {scoring.TOP:g}: these look like raw activations",
@@ -176,9 +181,6 @@ def _shelve(
             file=found.named,
             field="truth",
         )
-    notes += [f"{count} cells of {name} could not be read and were left empty." for name, count in ignored.items()]
-    if not shelf.rows:
-        raise TableError("has no usable row", remedy=f"mend {_first(quarantine)}", file=found.named)
 
 
 def _kept(part: Part, good: np.ndarray[tuple[int], np.dtype[np.bool_]], ignored: Counter[str]) -> pd.DataFrame:
@@ -198,20 +200,20 @@ def _kept(part: Part, good: np.ndarray[tuple[int], np.dtype[np.bool_]], ignored:
 
 
 def _settle(
-    found: Source, targets: pd.DataFrame | None, quarantine: Quarantine, notes: list[str], shelf: Shelf, clean: Path
-) -> int:
-    """Write the rows that contradict no other, with one l_ref a target; returns how many."""
+    found: Source, targets: pd.DataFrame | None, quarantine: Quarantine, notes: list[str], shelf: Shelf
+) -> Path:
+    """The file of the rows that contradict no other, with one l_ref a target."""
     checked = Checked(shelf, found.named)
     for rows in checked.set_contradictions_aside():
         set_aside(found.files, rows, quarantine)
     references = checked.references(targets, notes)
-    for rows in checked.settle(references, clean):
-        set_aside(found.files, rows, quarantine)
+    clean = shelf.file
+    if not checked.settled(references):
+        clean = shelf.folder / "guesses.parquet"
+        for rows in checked.settle(references, clean):
+            set_aside(found.files, rows, quarantine)
     checked.close()
-    count = int(pq.read_metadata(clean).num_rows)
-    if not count:
-        raise TableError("has no usable row", remedy=f"mend {_first(quarantine)}", file=found.named)
-    return count
+    return clean
 
 
 def _simulated(found: Source, clean: Path, *, allow_simulated: bool) -> bool:

@@ -37,7 +37,7 @@ class Shelf:
         schema = self._writer.schema if self._writer is not None else _schema(list(frame.columns))
         columns = [pa.array(frame[name], type=kind) for name, kind in zip(schema.names, schema.types, strict=True)]
         if self._writer is None:
-            self._writer = pq.ParquetWriter(self.file, schema, compression="zstd")
+            self._writer = pq.ParquetWriter(self.file, schema, compression="lz4")
         self._writer.write_table(pa.Table.from_arrays(columns, schema=schema))
         self.rows += len(frame)
         self._order.see(frame)
