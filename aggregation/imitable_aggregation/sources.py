@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,28 +18,11 @@ import pyarrow.parquet as pq
 from .checks import Flags, missing_columns, plausible_guess, typed
 from .csv_lines import CHUNK, Spoiled, read_csv, shown
 from .errors import TableError
-from .tables import EPISODES_PLAYED, GUESSES, QUARANTINE, TARGETS, Table
+from .quarantine import Quarantine
+from .tables import EPISODES_PLAYED, GUESSES, TARGETS, Table
 
 FILES = ("guesses.csv", "guesses.csv.gz", "guesses.parquet")
 """Names under which a folder may hold its guesses; the first found is read (a CSV may be mended by hand)."""
-
-
-@dataclass
-class Quarantine:
-    """Rows that could not be used, in the order they were met."""
-
-    rows: list[tuple[str, int, str, str]] = field(default_factory=list)
-
-    def add(self, file: Path, spoiled: list[Spoiled]) -> None:
-        """Put rows of one file aside."""
-        self.rows += [(file.name, s.line, s.row, s.reason) for s in spoiled]
-
-    def frame(self) -> pd.DataFrame:
-        """All of them by file and line."""
-        names = [column.name for column in QUARANTINE.columns]
-        rows = sorted(self.rows, key=lambda row: (row[0], row[1]))
-        frame = pd.DataFrame(rows, columns=pd.Index(names))
-        return frame.astype({"file": "str", "line": "int64", "row": "str", "reason": "str"})
 
 
 @dataclass(frozen=True)
