@@ -77,5 +77,6 @@ class Quarantine:
             self._fresh.clear()
 
     def _commonest(self) -> str:
+        self._pack()
         counts = Counter(str(reason) for block in self._blocks for reason in block["reason"].to_pylist())
         return counts.most_common(1)[0][0]
