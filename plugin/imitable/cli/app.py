@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from imitable import __version__
-from imitable.cli import building
+from imitable.cli import building, planning
 from imitable.cli.building import Campaign, plain
 from imitable.errors import ImitableError
 
@@ -211,6 +211,10 @@ def rank(
         engine=engine,
     )
     show_ranking(run(source, out=out, settings=chosen, progress=bar))
+
+
+app.command()(planning.plan)
+app.command()(planning.assign)
 
 
 @app.command()
