@@ -219,13 +219,23 @@ def test_the_fingerprint_is_of_texts_and_their_order_alone(tmp_path: Path) -> No
     assert len({of(name)[0] for name in ("a.txt", "c.txt", "d.txt")}) == 3
 
 
-def test_the_second_corpus_is_one_of_its_own() -> None:
+def test_the_second_corpus_is_one_of_its_own(tmp_path: Path) -> None:
     first = Corpus(path="a.csv", column="story", max_texts=9, subset="en")
-    assert held_out_corpus(first) is None
-    second = held_out_corpus(first.model_copy(update={"held_out_path": "b.csv"}))
+    assert held_out_corpus(first, base=tmp_path) is None
+    second = held_out_corpus(first.model_copy(update={"held_out_path": "b.csv"}), base=tmp_path)
     assert second == Corpus(path="b.csv", column="story", max_texts=9)
     named = Corpus(path="owner/set", subset="en", held_out_path="owner/set", held_out_split="test", held_out_column="t")
-    assert held_out_corpus(named) == Corpus(path="owner/set", subset="en", split="test", column="t")
+    assert held_out_corpus(named, base=tmp_path) == Corpus(path="owner/set", subset="en", split="test", column="t")
+
+
+@pytest.mark.parametrize("spelling", ["./a.txt", "sub/../a.txt", "link.txt", "*.txt", "{base}/a.txt"])
+def test_a_second_corpus_that_is_the_first_by_another_name_is_refused(tmp_path: Path, spelling: str) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "a.txt").write_text("One.")
+    (tmp_path / "link.txt").symlink_to(tmp_path / "a.txt")
+    corpus = Corpus(path="a.txt", held_out_path=spelling.format(base=tmp_path))
+    with pytest.raises(CorpusError, match=r"held_out_path reads .*a\.txt, and so does path.*Name another file"):
+        held_out_corpus(corpus, base=tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -67,13 +67,6 @@ def test_damaged_weights_are_an_error_in_our_words(copy: Path, tmp_path: Path) -
         load(copy, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["tokenizer.json", "config.json"])
-def test_damaged_descriptions_are_an_error_in_our_words(name: str, copy: Path, tmp_path: Path) -> None:
-    (copy / name).write_text("{")
-    with pytest.raises(ModelError, match=r"model cannot be loaded: .*\. Give \[model\] path a folder"):
-        load(copy, tmp_path)
-
-
 def test_weights_of_other_shapes_are_refused(copy: Path, tmp_path: Path) -> None:
     change(copy / "config.json", intermediate_size=100)
     with pytest.raises(ModelError, match=r"its weights do not have the shapes that its config\.json states\."):
@@ -96,7 +89,9 @@ def test_a_tokenizer_larger_than_the_model_is_refused(copy: Path, tmp_path: Path
 
 def test_a_hub_that_does_not_answer_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(ModelError, match=r"The model nobody/nothing cannot be loaded: .* a hub name that this machine"):
+    with pytest.raises(
+        ModelError, match=r"no folder nobody/nothing, and .* hub does not answer .*local folder, or check"
+    ):
         load("nobody/nothing", tmp_path)
 
 
@@ -133,3 +128,27 @@ def test_a_part_that_was_never_trained_does_not_change_the_hash(tmp_path: Path) 
 def test_the_longest_input_is_known(copy: Path, tmp_path: Path) -> None:
     change(copy / "config.json", max_position_embeddings=40)
     assert load(copy, tmp_path).longest == 40
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "\x00"])
+@pytest.mark.parametrize("name", ["tokenizer.json", "config.json"])
+def test_a_damaged_file_is_named_with_the_way_out(copy: Path, tmp_path: Path, name: str, content: str) -> None:
+    (copy / name).write_text(content)
+    with pytest.raises(ModelError, match=rf"{name} is empty or damaged.*Copy it from the model's source again\.$"):
+        load(copy, tmp_path)
+
+
+def test_weights_of_more_layers_than_the_configuration_has_are_refused(copy: Path, tmp_path: Path) -> None:
+    change(copy / "config.json", num_hidden_layers=3)
+    with pytest.raises(
+        ModelError, match=r"of blocks that its config\.json does not have, .*layers\.3.*number of layers"
+    ):
+        load(copy, tmp_path)
+
+
+def test_a_hub_that_does_not_answer_is_told_of_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
+    monkeypatch.setattr("huggingface_hub.hf_api.constants.ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(ModelError, match=r"no folder somebody/something, and the Hugging Face hub does not answer"):
+        load("somebody/something", tmp_path)

@@ -182,3 +182,19 @@ def test_threads_do_not_matter(directory: Path) -> None:
         assert verify(directory, sample=50).largest <= 1e-5
     finally:
         torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize("left", ["[]", "{}", '{"build_hash": "x"}', "null", "3"])
+def test_a_damaged_report_is_named_with_the_way_out(small_campaign: Path, left: str) -> None:
+    (small_campaign / "build" / "report.json").write_text(left)
+    with pytest.raises(BuildError, match=r"report\.json is damaged .*run 'imitable build' again"):
+        verify(small_campaign)
+
+
+def test_a_report_whose_models_say_too_little_is_damaged(small_campaign: Path) -> None:
+    path = small_campaign / "build" / "report.json"
+    report = json.loads(path.read_text())
+    del report["models"][0]["sha256"]
+    path.write_text(json.dumps(report))
+    with pytest.raises(BuildError, match=r"report\.json is damaged \('sha256'\)"):
+        verify(small_campaign)

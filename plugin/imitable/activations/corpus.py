@@ -35,8 +35,11 @@ def read_corpus(corpus: Corpus, *, base: Path) -> list[Text]:
     return list(stream_corpus(corpus, base=base))
 
 
-def held_out_corpus(corpus: Corpus) -> Corpus | None:
-    """The second corpus, from which all held-out items come, as one of its own; None where there is only one."""
+def held_out_corpus(corpus: Corpus, *, base: Path) -> Corpus | None:
+    """The second corpus, from which all held-out items come, as one of its own; None where there is only one.
+
+    Raises CorpusError where both read one file of this machine, by whatever spelling of its path.
+    """
     if corpus.held_out_path is None:
         return None
     second: dict[str, object] = {
@@ -48,7 +51,22 @@ def held_out_corpus(corpus: Corpus) -> Corpus | None:
         "held_out_column": None,
         "held_out_split": None,
     }
-    return corpus.model_copy(update=second)
+    other = corpus.model_copy(update=second)
+    if other.split == corpus.split:
+        mine, theirs = (_files(one, base) for one in (corpus, other))
+        if both := sorted(mine & theirs):
+            raise CorpusError(
+                f"[corpus] held_out_path reads {both[0]}, and so does path: held-out items must come from other texts. "
+                "Name another file, or remove held_out_path."
+            )
+    return other
+
+
+def _files(corpus: Corpus, base: Path) -> set[Path]:
+    """The files of this machine that a corpus is read from, as they really are."""
+    if corpus.path.startswith("builtin:") or is_address(corpus.path):
+        return set()
+    return {Path(source.shown).resolve() for source in local_sources(corpus, base)}
 
 
 def _texts(corpus: Corpus, base: Path) -> Iterator[Text]:

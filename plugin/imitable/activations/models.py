@@ -27,6 +27,9 @@ ScanDtype = Literal["auto", "float32", "bfloat16"]
 _WORTH_BFLOAT16 = 10_000_000
 """Parameters from which on bfloat16 is worth its rounding: a tiny model's time is not spent multiplying."""
 
+_PATIENCE = 10.0
+"""Seconds to wait for the hub's first word."""
+
 _NO_LIMIT = 10**9
 """A tokenizer that knows no longest input says so with a huge number."""
 
@@ -75,21 +78,23 @@ def load_model(spec: Model, *, base: Path) -> Loaded:
     except ImportError as error:
         raise MissingExtra("models", wanted_for="Building a campaign") from error
     where = locate(spec, base=base)
+    offline = not Path(where).is_dir() and _must_be_cached(where, spec.revision)
     with _quiet(transformers):
         try:
-            tokenizer = transformers.AutoTokenizer.from_pretrained(where, revision=spec.revision, use_fast=True)
-            kind = type(transformers.AutoConfig.from_pretrained(where, revision=spec.revision, trust_remote_code=False))
+            here = {"revision": spec.revision, "local_files_only": offline}
+            tokenizer = transformers.AutoTokenizer.from_pretrained(where, use_fast=True, **here)
+            kind = type(transformers.AutoConfig.from_pretrained(where, trust_remote_code=False, **here))
             # T5 and kin are read in their encoder, which transformers has as a model of its own
             encoders = transformers.MODEL_FOR_TEXT_ENCODING_MAPPING
             alone = getattr(kind, "is_encoder_decoder", False) and kind in encoders
             auto = transformers.AutoModelForTextEncoding if alone else transformers.AutoModel
             model, found = auto.from_pretrained(
                 where,
-                revision=spec.revision,
                 dtype=torch.float32,
                 use_safetensors=True,
                 trust_remote_code=False,
                 output_loading_info=True,
+                **here,
             )
         except (*_FOREIGN, SafetensorError) as error:
             first = str(error).strip().split("\n")[0].rstrip(".")
@@ -110,6 +115,11 @@ def load_model(spec: Model, *, base: Path) -> Loaded:
         raise ModelError(
             f"The weights in {where} lack {len(needed)} that its config.json asks for, {needed[0]} among them: they "
             "would be random numbers. Give [model] path a folder where configuration and weights belong together."
+        )
+    if surplus := _beyond(found["unexpected_keys"], model):
+        raise ModelError(
+            f"The weights in {where} hold {len(surplus)} of blocks that its config.json does not have, {surplus[0]} "
+            "among them: the model would end too early. Put the number of layers in config.json right."
         )
     model.eval()
     model.config.use_cache = False  # every text is run once
@@ -193,7 +203,57 @@ def locate(spec: Model, *, base: Path) -> str:
             else "Add model.safetensors"
         )
         raise ModelError(f"{folder} has no safetensors weights. {remedy}.")
+    _whole(folder / "config.json")
+    _whole(folder / "tokenizer.json")
     return str(folder)
+
+
+def _whole(path: Path) -> None:
+    """Raises ModelError for a file that is there and holds no JSON object: the library's words for it help nobody."""
+    try:
+        whole = not path.exists() or isinstance(json.loads(path.read_text(encoding="utf-8")), dict)
+    except (OSError, ValueError):
+        whole = False
+    if not whole:
+        raise ModelError(f"{path} is empty or damaged: it holds no JSON object. Copy it from the model's source again.")
+
+
+def _must_be_cached(name: str, revision: str | None) -> bool:
+    """Whether the hub cannot be reached, so that a model must be in the cache.
+
+    Raises ModelError, within seconds, where it is in neither: the library itself would go on trying for a minute.
+    """
+    from huggingface_hub import HfApi, try_to_load_from_cache
+
+    try:
+        HfApi().model_info(name, revision=revision, timeout=_PATIENCE)
+    except Exception as error:  # of whichever HTTP library it uses
+        kinds = {kind.__name__ for kind in type(error).__mro__}
+        if not kinds & {"TransportError", "ConnectionError", "Timeout", "OfflineModeIsEnabled"}:
+            return False  # it answered: what is wrong with the name is told when it is loaded
+        if isinstance(try_to_load_from_cache(name, "config.json", revision=revision), str):
+            return True
+        raise ModelError(
+            f"There is no folder {name}, and the Hugging Face hub does not answer ({error}), where it would be looked "
+            "for next. Give [model] path a local folder, or check the name and the network."
+        ) from error
+    return False
+
+
+def _beyond(unexpected: Collection[str], model: Any) -> list[str]:
+    """Weights of numbered blocks that the model does not have, although it has the blocks before them."""
+    own = {".".join(name.split(".")[: at + 1]) for name in model.state_dict() for at in range(len(name.split(".")))}
+    prefix = f"{getattr(model, 'base_model_prefix', '')}."
+    surplus = []
+    for name in unexpected:
+        parts = name.removeprefix(prefix).split(".")
+        for at, part in enumerate(parts):
+            rest = tuple(parts[at + 1 :])
+            earlier = ".".join([*parts[:at], "0", *rest])
+            if part.isdigit() and ".".join(parts[: at + 1]) not in own and earlier in own:
+                surplus.append(name)
+                break
+    return sorted(surplus)
 
 
 @contextmanager

@@ -165,8 +165,9 @@ class _Stream:
 
     def numbered(self) -> Iterator[tuple[int, str]]:
         corpus, base = self._folder.config.corpus, self._folder.path
+        second = held_out_corpus(corpus, base=base)
         yield from self._pairs(self._marks[0], stream_corpus(corpus, base=base), first=0)
-        if second := held_out_corpus(corpus):
+        if second:
             documents = -(-self._marks[0].count // corpus.block)
             yield from self._pairs(self._marks[1], stream_corpus(second, base=base), first=documents)
 

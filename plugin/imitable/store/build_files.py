@@ -132,15 +132,31 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+_REPORTED = {
+    "build_hash": str,
+    "files": dict,
+    "models": list,
+    "targets": int,
+    "items": int,
+    "left_out": list,
+    "notes": list,
+}
+"""What every report says, and as what."""
+
+
 def read_report(folder: Path) -> dict[str, Any] | None:
     """The report of the build in DIR/build, or None when there is none."""
     path = folder / "report.json"
     try:
         report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        report["build_hash"]
+        lacking = [name for name, kind in _REPORTED.items() if not isinstance(report.get(name), kind)]
+        if lacking:
+            raise ValueError(f"it does not say {', '.join(lacking)}")
+        for model in report["models"]:
+            _ = model["model_id"], model["sha256"], model["device"], model["files"]
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise BuildError(f"{path} is damaged ({error}). Remove {folder} and run 'imitable build' again.") from error
     return report
 
