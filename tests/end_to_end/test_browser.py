@@ -326,6 +326,28 @@ def test_a_guess_that_the_browser_lets_through_is_refused_by_the_server(seat: Se
     assert recorded(server.campaign) == [6.5]
 
 
+@either_way
+def test_the_earlier_rounds_can_be_unfolded(seat: Seat, means: str) -> None:
+    visitor = seat(means)
+    visitor.until("round")
+    history = visitor.page.locator(".history")
+    expect(history).to_have_count(0)
+    for guess in (6.5, 2):
+        visitor.guess(guess)
+        visitor.step()
+    rows = history.locator("tbody tr")
+    expect(rows).to_have_count(2)
+    expect(rows.first).to_be_hidden()
+    visitor.press(history.locator("summary"))
+    expect(rows.first).to_be_visible()
+    assert [rows.nth(at).locator("td").first.inner_text() for at in (0, 1)] == ["2.0", "6.5"]
+    visitor.guess(3)
+    assert (history.get_attribute("open") is not None) == (means == "mouse")  # it stays as it was left, by JavaScript
+    visitor.step()
+    visitor.guess(4)
+    expect(rows.filter(has_text="not shown")).to_have_count(1)
+
+
 def test_stopping_early_keeps_what_was_done(seat: Seat, server: Server, screenshots: Path | None) -> None:
     visitor = seat("mouse")
     visitor.until("round")

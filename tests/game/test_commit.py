@@ -86,6 +86,46 @@ def test_shades_are_not_read_before_the_guess_nor_in_held_out_rounds(table: Set)
             assert (shades(connection, found) is not None) == shaded
 
 
+def test_the_history_holds_the_rounds_before_and_seals_the_held_out_ones(table: Set) -> None:
+    here = table(practice=2, held_out=2, episodes=1)
+    token = here.sit()
+    views = here.play(token)
+    seen = [view for view in views if isinstance(view, Round | Reveal)]
+    assert [len(view.history) for view in seen] == [0, 0, 1, 1, 2, 3]
+    revealed = [view for view in seen if isinstance(view, Reveal)]
+    last = seen[-1].history
+    assert [(one.trial, one.guess) for one in last] == [(1, 5), (2, 5), (3, 5)]
+    assert [(one.truth, one.points) for one in last] == [(view.truth, view.points) for view in revealed] + [
+        (None, None)
+    ]
+    assert [one.stimulus.focus for one in last[:2]] == [view.stimulus.focus for view in revealed]
+
+
+def test_the_answer_page_of_an_old_round_has_no_later_rounds_in_its_history(table: Set) -> None:
+    here = table(practice=3)
+    token = here.sit()
+    first = asked(here, token)
+    here.game.guess(token, first.round_id, "1")
+    here.game.guess(token, asked(here, token).round_id, "1")
+    back = here.game.guess(token, first.round_id, "1")
+    assert isinstance(back, Reveal)
+    assert back.history == ()
+
+
+def test_without_the_past_no_answer_of_an_earlier_round_is_shown(table: Set) -> None:
+    here = table(practice=3)
+    token = here.sit()
+    first = asked(here, token)
+    here.game.guess(token, first.round_id, "1")
+    second = here.game.view(token, past=False)
+    assert isinstance(second, Round)
+    assert second.history == ()
+    assert here.game.guess(token, first.round_id, "1", past=False).kind == "round"
+    new = here.game.guess(token, second.round_id, "1", past=False)
+    assert isinstance(new, Reveal)
+    assert new.history == ()
+
+
 def test_the_first_guess_counts_and_a_repeat_shows_what_was_stored(table: Set) -> None:
     here = table()
     token = here.sit()

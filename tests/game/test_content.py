@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imitable.game.content import heat_map
+from imitable.game.content import heat_map, reminder
+from imitable.game.views import Stimulus
 
 
 def test_a_first_letter_that_two_tokens_share_is_shown_once() -> None:
@@ -32,3 +33,13 @@ def test_the_pieces_joined_are_the_text_and_the_marked_piece_is_the_focus(text: 
     assert "".join(piece.text for piece in shown.pieces) == text
     start, stop = offsets[position]
     assert shown.pieces[shown.focus].text == text[start:stop]
+
+
+def test_a_reminder_keeps_the_marked_piece_and_whole_words_around_it() -> None:
+    text = Stimulus(
+        "Once upon a time there was a little girl who had a big", " red", " ball, and she went to the park."
+    )
+    short = reminder(text)
+    assert short == Stimulus("…a little girl who had a big", " red", " ball, and she went…")
+    assert reminder(Stimulus("a", " b", " c")) == Stimulus("a", " b", " c")
+    assert reminder(Stimulus("字" * 100, "x", "字" * 100)) == Stimulus("…" + "字" * 28, "x", "字" * 20 + "…")

@@ -7,7 +7,7 @@ a repeat returns what is stored.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -38,12 +38,14 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Revealed:
-    """A committed round and its answer, display scale."""
+class Answered:
+    """A committed round, display scale."""
 
     trial: int
+    item_id: str
     guess: float
-    truth: float
+    truth: float | None
+    """None where the answer is not shown after the guess."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,8 @@ _SEEN = (
     .where(tables.episodes.c.episode_id == bindparam("episode"))
     .values(last_seen_at=bindparam("now"), completed_at=bindparam("completed"))
 )
-_REVEALED = (
-    select(tables.guesses.c.trial, tables.guesses.c.guess, tables.truths.c.truth)
+_ANSWERED = (
+    select(tables.guesses.c.trial, tables.rounds.c.item_id, tables.guesses.c.guess, tables.truths.c.truth)
     .join(
         tables.rounds,
         and_(
@@ -98,8 +100,11 @@ _REVEALED = (
             tables.rounds.c.trial == tables.guesses.c.trial,
         ),
     )
-    .join(tables.truths, tables.truths.c.item_id == tables.rounds.c.item_id)
-    .where(tables.guesses.c.episode_id == bindparam("episode"), tables.rounds.c.phase == "practice")
+    .outerjoin(
+        tables.truths,
+        and_(tables.truths.c.item_id == tables.rounds.c.item_id, tables.rounds.c.phase == "practice"),
+    )
+    .where(tables.guesses.c.episode_id == bindparam("episode"))
     .order_by(tables.guesses.c.trial)
 )
 _SHADES = (
@@ -170,10 +175,10 @@ def commit(connection: Connection, asked: Asked, guess: float, *, now: datetime)
     return taken
 
 
-def revealed(connection: Connection, episode_id: str) -> list[Revealed]:
-    """The episode's practice rounds that are committed, with their truths, in order. Held-out truths stay sealed."""
-    rows = connection.execute(_REVEALED, {"episode": episode_id})
-    return [Revealed(row.trial, row.guess, row.truth) for row in rows]
+def answered(connection: Connection, episode_id: str) -> list[Answered]:
+    """The episode's committed rounds, in order, practice rounds with their truths. Held-out truths stay sealed."""
+    rows = connection.execute(_ANSWERED, {"episode": episode_id})
+    return [Answered(row.trial, row.item_id, row.guess, row.truth) for row in rows]
 
 
 def shades(connection: Connection, asked: Asked) -> Shades | None:
@@ -182,6 +187,6 @@ def shades(connection: Connection, asked: Asked) -> Shades | None:
     return None if row is None else Shades(row.offsets, row.values, row.position)
 
 
-def points_of(rounds: list[Revealed], polarity: Polarity) -> float:
-    """Sum of the points of revealed rounds."""
-    return sum(scoring.points(one.guess, one.truth, polarity) for one in rounds)
+def points_of(rounds: Iterable[Answered], polarity: Polarity) -> float:
+    """Sum of the points of the rounds whose answers were shown."""
+    return sum(scoring.points(one.guess, one.truth, polarity) for one in rounds if one.truth is not None)

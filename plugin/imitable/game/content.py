@@ -69,6 +69,20 @@ def read_content(store: Store) -> Content:
     return Content(targets, stimuli, build_hash)
 
 
+_BEFORE, _AFTER = 28, 20
+"""Characters of text around the marked token, at most, that a reminder of a round has."""
+
+
+def reminder(stimulus: Stimulus) -> Stimulus:
+    """The marked token with a few whole words around it; an ellipsis stands where the text was cut."""
+    before, after = stimulus.before, stimulus.after
+    if len(before) > _BEFORE:
+        before = "…" + (before[-_BEFORE:].partition(" ")[2] or before[-_BEFORE:])
+    if len(after) > _AFTER:
+        after = (after[:_AFTER].rpartition(" ")[0] or after[:_AFTER]) + "…"
+    return Stimulus(before, stimulus.focus, after)
+
+
 def heat_map(text: str, offsets: Sequence[Sequence[int]], values: Sequence[float], position: int) -> ExampleText:
     """Cut a text into its tokens' characters, each with its value: the pieces joined are the text, to the letter.
 

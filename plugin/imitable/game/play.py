@@ -99,11 +99,14 @@ class Game:
 
     # Playing
 
-    def view(self, token: str, *, notice: str = "", error: str = "") -> View:
-        """What this annotator should see now. Refreshing, going back and coming back all end here."""
+    def view(self, token: str, *, notice: str = "", error: str = "", past: bool = True) -> View:
+        """What this annotator should see now. Refreshing, going back and coming back all end here.
+
+        Without `past`, no answer of an earlier round is shown: for those who came back without a proof of who they are.
+        """
         with self.store.write() as connection:
             sitting = self._open(connection, token)
-            return self.show.current(connection, sitting, notice=notice, error=error)
+            return self.show.current(connection, sitting, notice=notice, error=error, past=past)
 
     def tutorial(self, token: str, step: str, guess: str) -> View:
         """A guess on the practice target, which is in no campaign and is not recorded."""
@@ -139,8 +142,11 @@ class Game:
             coaching=asked.coaching,
         )
 
-    def guess(self, token: str, round_id: str, text: str) -> View:
-        """Commit a guess, then reveal (practice) or go on (held-out). A repeat returns what was stored first."""
+    def guess(self, token: str, round_id: str, text: str, *, past: bool = True) -> View:
+        """Commit a guess, then reveal (practice) or go on (held-out). A repeat returns what was stored first.
+
+        Without `past`, only the answer to a guess that is committed here is shown.
+        """
         with self.store.write() as connection:
             sitting = self._open(connection, token)
             asked = find_round(connection, sitting_id=sitting.sitting_id, round_id=round_id)
@@ -149,17 +155,17 @@ class Game:
             target = self.content.targets[asked.target_id]
             if asked.guess is None:
                 if sitting.ended_at is not None:
-                    return self.show.current(connection, sitting)
+                    return self.show.current(connection, sitting)  # its end
                 try:
                     taken = commit(connection, asked, read_guess(text, low=target.low), now=self.clock())
                 except GameError as error:
-                    return self.show.current(connection, sitting, error=str(error))
+                    return self.show.current(connection, sitting, error=str(error), past=past)
             else:
                 taken = False
-            if asked.phase != "practice":
+            if asked.phase != "practice" or not (taken or past):
                 notice = "Recorded." if taken else "You had already answered that one; your first answer counts."
-                return self.show.current(connection, sitting, notice=notice)
-            return self.show.reveal(connection, sitting, asked, repeated=not taken)
+                return self.show.current(connection, sitting, notice=notice, past=past)
+            return self.show.reveal(connection, sitting, asked, repeated=not taken, past=past)
 
     def answer(self, token: str, episode_id: str, *, fun: str, interest: str, explanation: str) -> View:
         """Store the three questions after an episode; the first answer stands."""

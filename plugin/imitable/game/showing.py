@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,9 +12,9 @@ from sqlalchemy.engine import Row
 from imitable.campaign import Folder
 from imitable.game import toy
 from imitable.game.assignment import assign_next
-from imitable.game.commit import Asked, points_of, revealed, shades
-from imitable.game.content import Content, heat_map
-from imitable.game.views import Done, ExampleText, Progress, Questions, Reveal, Round, View
+from imitable.game.commit import Answered, Asked, answered, points_of, shades
+from imitable.game.content import Content, heat_map, reminder
+from imitable.game.views import Done, ExampleText, Past, Progress, Questions, Reveal, Round, View
 from imitable.store import tables
 from imitable_aggregation import scoring
 
@@ -73,14 +73,18 @@ class Showing:
         self.content = content
         self.clock = clock
 
-    def current(self, connection: Connection, sitting: Record, *, notice: str = "", error: str = "") -> View:
+    def current(
+        self, connection: Connection, sitting: Record, *, notice: str = "", error: str = "", past: bool = True
+    ) -> View:
+        """The page that a sitting is on. Without `past`, the answers of earlier rounds are not shown again."""
         if sitting.ended_at is not None:
             return self.done(connection, sitting.sitting_id)
         if sitting.tutorial_step < len(toy.ROUNDS):
             return self._tutorial_round(sitting.tutorial_step, error)
         episode = find_episode(connection, sitting.sitting_id)
         if episode is not None and episode.completed_at is not None and not episode.answered:
-            return Questions(episode.episode_id, self._progress(connection, episode, trial=episode.done), error)
+            rounds = answered(connection, episode.episode_id)
+            return Questions(episode.episode_id, self._progress(episode, rounds, trial=episode.done), error)
         if episode is None or episode.completed_at is not None:
             begun = assign_next(
                 connection,
@@ -95,19 +99,20 @@ class Showing:
                 return self.done(connection, sitting.sitting_id)
             episode = find_episode(connection, sitting.sitting_id)
             assert episode is not None  # noqa: S101  # it was begun in this transaction
-        return self._round(connection, episode, notice=notice, error=error)
+        return self._round(connection, episode, notice=notice, error=error, past=past)
 
-    def _round(self, connection: Connection, episode: Record, *, notice: str, error: str) -> Round:
+    def _round(self, connection: Connection, episode: Record, *, notice: str, error: str, past: bool) -> Round:
         asked = connection.execute(_ROUND, {"episode": episode.episode_id, "trial": episode.done + 1}).one()
         if asked.shown_at is None:
             connection.execute(_SHOWN, {"round": asked.round_id, "now": self.clock()})
         target = self.content.targets[episode.target_id]
         practice = self.folder.config.episode.practice
+        rounds = answered(connection, episode.episode_id)
         return Round(
             tutorial=False,
             round_id=asked.round_id,
             phase=asked.phase,
-            progress=self._progress(connection, episode, trial=asked.trial),
+            progress=self._progress(episode, rounds, trial=asked.trial),
             stimulus=self.content.stimuli[asked.item_id],
             examples=() if episode.level == "text" else target.examples,
             low=target.low,
@@ -116,21 +121,26 @@ class Showing:
             first_held_out=asked.phase == "held_out" and asked.trial == practice + 1,
             notice=notice,
             error=error,
+            history=self._history(episode, rounds) if past else (),
         )
 
-    def reveal(self, connection: Connection, sitting: Record, asked: Asked, *, repeated: bool) -> Reveal:
+    def reveal(
+        self, connection: Connection, sitting: Record, asked: Asked, *, repeated: bool, past: bool = True
+    ) -> Reveal:
+        """The answer of a practice round whose guess is committed."""
         episode = find_episode(connection, sitting.sitting_id, asked.episode_id)
         assert episode is not None  # noqa: S101  # the round was found in it
         target = self.content.targets[asked.target_id]
-        known = [one for one in revealed(connection, asked.episode_id) if one.trial <= asked.trial]
-        this = known[-1]
+        rounds = answered(connection, asked.episode_id)
+        this = rounds[asked.trial - 1]
+        assert this.truth is not None  # noqa: S101  # it is a practice round
         config = self.folder.config.episode
         following = "round"
         if asked.trial == config.practice:
             following = "held_out" if config.held_out else "questions"
         return Reveal(
             tutorial=False,
-            progress=self._progress(connection, episode, trial=asked.trial),
+            progress=self._progress(episode, rounds, trial=asked.trial),
             stimulus=self.content.stimuli[asked.item_id],
             guess=this.guess,
             truth=this.truth,
@@ -140,6 +150,20 @@ class Showing:
             repeated=repeated,
             next=following,
             shaded=self._shaded(connection, asked),
+            history=self._history(episode, rounds[: asked.trial - 1]) if past else (),
+        )
+
+    def _history(self, episode: Record, rounds: Sequence[Answered]) -> tuple[Past, ...]:
+        polarity = self.content.targets[episode.target_id].polarity
+        return tuple(
+            Past(
+                one.trial,
+                reminder(self.content.stimuli[one.item_id]),
+                one.guess,
+                one.truth,
+                None if one.truth is None else scoring.points(one.guess, one.truth, polarity),
+            )
+            for one in rounds
         )
 
     def _shaded(self, connection: Connection, asked: Asked) -> ExampleText | None:
@@ -167,7 +191,7 @@ class Showing:
             error=error,
         )
 
-    def _progress(self, connection: Connection, episode: Record, *, trial: int) -> Progress:
+    def _progress(self, episode: Record, rounds: Sequence[Answered], *, trial: int) -> Progress:
         config = self.folder.config
         polarity = self.content.targets[episode.target_id].polarity
         return Progress(
@@ -176,7 +200,7 @@ class Showing:
             trial=trial,
             practice=config.episode.practice,
             held_out=config.episode.held_out,
-            points=points_of(revealed(connection, episode.episode_id), polarity),
+            points=points_of(rounds, polarity),
         )
 
     def done(self, connection: Connection, sitting_id: str) -> Done:
@@ -186,17 +210,12 @@ class Showing:
             .join(mine, mine.c.episode_id == episodes.c.episode_id)
             .where(mine.c.sitting_id == sitting_id)
         ).all()
-        shown = [(row, revealed(connection, row.episode_id)) for row in played]
-        guesses = connection.execute(
-            select(func.count())
-            .select_from(tables.guesses)
-            .where(tables.guesses.c.episode_id.in_([row.episode_id for row in played]))
-        ).scalar_one()
+        shown = [(row, answered(connection, row.episode_id)) for row in played]
         sitting = find_sitting(connection, sitting_id)
         return Done(
             episodes=sum(row.completed_at is not None for row in played),
-            guesses=guesses,
+            guesses=sum(len(rounds) for _, rounds in shown),
             points=sum(points_of(rounds, self.content.targets[row.target_id].polarity) for row, rounds in shown),
-            best_possible=sum(scoring.TOP * len(rounds) for _, rounds in shown),
+            best_possible=sum(scoring.TOP for _, rounds in shown for one in rounds if one.truth is not None),
             stopped=sitting is not None and sitting.ended_by == "stopped",
         )

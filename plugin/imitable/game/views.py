@@ -1,6 +1,7 @@
 """What an annotator is shown at one moment: every page of the game as a value, rendered as HTML or sent as JSON.
 
-No view but `Reveal` has a field that could hold a truth, so a page that is not a reveal cannot leak one.
+No view but `Reveal` has a field that could hold the truth of a round that is being asked, so a page that is not a
+reveal cannot leak one. What is `Past` was revealed before.
 """
 
 from __future__ import annotations
@@ -63,6 +64,19 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Past:
+    """An earlier round of this episode, as its annotator remembers it."""
+
+    trial: int
+    stimulus: Stimulus
+    """The marked piece with a few words around it."""
+    guess: float
+    truth: float | None
+    """None where the answer was not shown, and in `points` too."""
+    points: float | None
+
+
+@dataclass(frozen=True)
 class Landing:
     """The page behind a link: what this is, what is asked, what is paid. Nothing is recorded yet."""
 
@@ -109,6 +123,8 @@ class Round:
     """A friendly word on what just happened ("Recorded."), or empty."""
     error: str = ""
     """Why the last guess was not taken, with what to do; empty if there was none."""
+    history: tuple[Past, ...] = ()
+    """The rounds of this episode before this one, in order."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +147,8 @@ class Reveal:
     """What the button leads to: `round`, `held_out` (the rounds without answers begin), `questions` or `episode`."""
     shaded: ExampleText | None = None
     """The text again, with the activation at every token of it; None where the campaign does not show that."""
+    history: tuple[Past, ...] = ()
+    """The rounds of this episode before this one, in order."""
     coaching: str = ""
     """A hint on the practice target; empty in the real game."""
 

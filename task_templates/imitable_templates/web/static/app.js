@@ -7,7 +7,7 @@
   const TIMEOUT_MS = 20000;
   const byTouch = matchMedia("(pointer: coarse)").matches;
   let busy = false;
-  let examplesOpen = true; // whoever folds the examples keeps them folded in the next round
+  const open = { examples: true, history: false }; // whoever folds them, or opens them, finds them so in the next round
 
   // ---- the guess: slider and box show one number, and there is none until the annotator gives one ----
 
@@ -46,10 +46,11 @@
 
   const arrive = () => {
     const form = $("form[data-guess]");
-    const examples = $(".examples");
-    if (examples) {
-      examples.open = examplesOpen;
-      examples.addEventListener("toggle", () => { examplesOpen = examples.open; });
+    for (const name of Object.keys(open)) {
+      const part = $(`details.${name}`);
+      if (!part) continue;
+      part.open = open[name];
+      part.addEventListener("toggle", () => { open[name] = part.open; });
     }
     if (!form) return;
     form.noValidate = true; // our own words instead of the browser's bubble
