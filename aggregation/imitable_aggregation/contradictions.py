@@ -159,7 +159,8 @@ class Checked:
         if not self.orderly or (references["reason"] != "").any():
             return False
         (off,) = self.one(
-            "SELECT count(*) FROM checked JOIN reference USING (target_id) WHERE l_ref IS DISTINCT FROM reference.reference"
+            "SELECT count(*) FROM checked JOIN reference USING (target_id) "
+            "WHERE l_ref IS DISTINCT FROM reference.reference"
         )
         return not off
 
