@@ -58,65 +58,116 @@ def count(flags: Any) -> Any:
     return flags.cast("int64").sum().cast("int64").fill_null(0)
 
 
-def enriched(guesses: Any, *, weighted: bool) -> Any:
-    """The counted rounds (no attention checks), each with what had happened before it in its episode.
+def _packed(trial: Any, truth: Any) -> Any:
+    """A whole number whose largest is that of the last trial, and holds its truth to 2^-38. Trials are up to 10^6."""
+    return trial * 2**43 + ((truth + scoring.TOP) * 2.0**38 + 0.5).floor().cast("int64")
 
-    Added: `held`, whether it is held out; `seen`, truths shown before; `told`, whether there was one; `m`, their mean,
-    and `c`, the last of them (null without); `place`, number of practice rounds up to it, of `practice` in the
-    episode; `starts`, whether it is the first practice round, with no truth shown and no trial missing before; `u`,
-    its item's weight as a share of the largest of its target, and `heaviest`, that weight.
+
+def _unpacked(number: Any) -> Any:
+    return (number & (2**43 - 1)).cast("float64") / 2.0**38 - scoring.TOP
+
+
+def known_episodes(guesses: Any) -> Any:
+    """One row an episode: what it is, and its number `e`; `a` and `t` are those of its annotator and its target.
+
+    Numbers follow the order of the ids. Whatever is done for each round goes by them, since numbers are cheap to sort.
     """
     import ibis
 
-    before = ibis.window(group_by="episode_id", order_by="trial", rows=(None, -1))
-    so_far = ibis.window(group_by="episode_id", order_by="trial", rows=(None, 0))
-    everywhere = ibis.window(group_by="episode_id", order_by="trial", rows=(None, None))
+    g = guesses
+    each = g.group_by("episode_id").agg(
+        annotator_id=g.annotator_id.min(),
+        target_id=g.target_id.min(),
+        level=g.level.min().fill_null(""),
+        platform=g.platform.min().fill_null(""),
+        l_ref=g.l_ref.min(),
+    )
+    return each.mutate(
+        e=ibis.row_number().over(order_by="episode_id"),
+        a=ibis.dense_rank().over(order_by="annotator_id"),
+        t=ibis.dense_rank().over(order_by="target_id"),
+    )
+
+
+def enriched(guesses: Any, known: Any, *, weighted: bool) -> Any:
+    """The counted rounds (no attention checks), each with what had happened before it in its episode.
+
+    `e, a, t, l_ref` are those of `known`, the episodes. Added: `held`, whether it is held out; `seen`, truths shown
+    before; `m`, their mean, and `c`, the last of them (null without); `place`, number of practice rounds up to it, of
+    `practice` in the episode; `starts`, whether it is the first practice round, with no truth shown and no trial
+    missing before; `u`, its item's weight as a share of the largest of its target, and `heaviest`, that weight.
+    """
+    import ibis
+
+    before = ibis.window(group_by="e", order_by="trial", rows=(None, -1))
+    so_far = ibis.window(group_by="e", order_by="trial", rows=(None, 0))
+    everywhere = ibis.window(group_by="e", order_by="trial", rows=(None, None))
+    own = known.select("episode_id", "e", "a", "t", "l_ref")
+    named = guesses.drop("l_ref").inner_join(own, "episode_id")
+    heaviest, u = ibis.literal(1.0), ibis.null("float64")
     if weighted:
-        heaviest = guesses.group_by("target_id").agg(heaviest=guesses.weight.max())
-        guesses = guesses.left_join(heaviest, "target_id").drop("target_id_right")
-        u = (guesses.weight > 0).ifelse(guesses.weight / guesses.heaviest, ibis.null("float64"))
-    else:
-        guesses = guesses.mutate(heaviest=ibis.literal(1.0))
-        u = ibis.null("float64")
-    shown = guesses.feedback
-    practises = (guesses.phase == "practice").cast("int64")
-    rounds = guesses.mutate(
+        most = guesses.group_by("target_id").agg(heaviest=guesses.weight.max())
+        named = named.left_join(most, "target_id")
+        heaviest, u = named.heaviest, (named.weight > 0).ifelse(named.weight / named.heaviest, u)
+    narrow = named.select(
+        "e",
+        "a",
+        "t",
+        "item_id",
+        "trial",
+        "l_ref",
+        "seconds",
+        "answered_at",
+        g=named.guess,
+        z=named.truth,
+        shown=named.feedback,
+        held=named.phase == "held_out",
+        practises=named.phase == "practice",
         u=u,
-        held=guesses.phase == "held_out",
-        seen=shown.cast("int64").sum().over(before).cast("int64").fill_null(0),
-        shown=shown.ifelse(whole(guesses.truth), 0).sum().over(before).cast("float64") / ONE,
-        c=guesses.truth.argmax(shown.ifelse(guesses.trial, ibis.null("int64"))).over(before),
+        heaviest=heaviest,
+    )
+    practises = narrow.practises.cast("int64")
+    rounds = narrow.mutate(
+        seen=narrow.shown.cast("int64").sum().over(before).cast("int64").fill_null(0),
+        total=narrow.shown.ifelse(whole(narrow.z), 0).sum().over(before).cast("float64") / ONE,
+        last=narrow.shown.ifelse(_packed(narrow.trial, narrow.z), ibis.null("int64")).max().over(before),
         place=practises.sum().over(so_far).cast("int64"),
         practice=practises.sum().over(everywhere).cast("int64"),
         earlier=ibis.row_number().over(so_far).cast("int64"),
     )
     told = rounds.seen > 0
-    first = (rounds.phase == "practice") & (rounds.place == 1) & (rounds.seen == 0)
-    kept = rounds.filter(rounds.phase != "check")
-    return kept.select(
-        "episode_id",
-        "annotator_id",
-        "target_id",
+    first = rounds.practises & (rounds.place == 1) & (rounds.seen == 0)
+    return rounds.filter(rounds.held | rounds.practises).select(
+        "e",
+        "a",
+        "t",
         "item_id",
-        "level",
-        "platform",
         "trial",
-        "held",
         "l_ref",
+        "seconds",
+        "answered_at",
+        "g",
+        "z",
+        "held",
+        "u",
+        "heaviest",
         "seen",
         "place",
         "practice",
-        "u",
-        "heaviest",
-        "seconds",
-        "answered_at",
-        g=rounds.guess,
-        z=rounds.truth,
-        told=told,
-        m=told.ifelse(rounds.shown / rounds.seen.cast("float64"), ibis.null("float64")),
-        c=told.ifelse(rounds.c, ibis.null("float64")),
+        m=told.ifelse(rounds.total / rounds.seen.cast("float64"), ibis.null("float64")),
+        c=told.ifelse(_unpacked(rounds["last"]), ibis.null("float64")),
         starts=first & (rounds.earlier == rounds.trial - 1),
     )
+
+
+def annotators(known: Any) -> Any:
+    """`a, annotator_id`."""
+    return known.select("a", "annotator_id").distinct()
+
+
+def targets(known: Any) -> Any:
+    """`t, target_id`."""
+    return known.select("t", "target_id").distinct()
 
 
 def usual_knots(rounds: Any, engine: Engine) -> Knots:
@@ -126,7 +177,7 @@ def usual_knots(rounds: Any, engine: Engine) -> Knots:
     """
     import ibis
 
-    ends = rounds.group_by("episode_id").agg(
+    ends = rounds.group_by("e").agg(
         held=rounds.held.ifelse(rounds.seen, ibis.null("int64")).max(), last=rounds.seen.max()
     )
     often = ends.group_by("held", "last").agg(n=ends.count())

@@ -1,6 +1,6 @@
 """One pass over the guesses, to everything that the estimators need: sums for each episode, person, target and item.
 
-Nothing after this needs the guesses themselves. The sums (`sums`) are written once, as ibis expressions, for every
+Nothing after this needs the guesses themselves. The sums (`sums`, `item_sums`) are written once, as ibis expressions, for every
 engine (`engines`), and are the same to the last bit whatever the engine and the number of threads, since they are exact
 sums of guesses, truths and losses rounded to multiples of 2^-40. Skill is `1 - loss / l_ref`, and l_ref is one number
 a target, so that sums of skill follow from sums of losses.
@@ -16,14 +16,13 @@ import numpy as np
 import pandas as pd
 
 from .engines import Engine, Name, engine
-from .rounds import COLUMNS, Knots, count, enriched, usual_knots
+from .item_sums import held_out_sample, item_sums
+from .rounds import COLUMNS, Knots, count, enriched, known_episodes, usual_knots
 from .sums import (
     EPISODE_COLUMNS,
     came_back,
     curve_table,
     episode_sums,
-    held_out_sample,
-    item_sums,
     median_seconds,
     people_sums,
     repeated,
@@ -57,6 +56,7 @@ class Statistics:
     knots: Knots
     """Truths shown before: at the start, the middle and the end of the learning curve."""
     _rounds: Any = field(repr=False)
+    _known: Any = field(repr=False)
     _engine: Engine = field(repr=False)
 
     def items(
@@ -72,20 +72,20 @@ class Statistics:
         rounds = self._rounds
         if excluded:
             out = self._engine.put(pd.DataFrame({"annotator_id": sorted(excluded)}), "excluded")
-            rounds = rounds.anti_join(out, "annotator_id")
+            rounds = rounds.anti_join(self._known.semi_join(out, "annotator_id").select("e"), "e")
         if level is not None:
-            rounds = rounds.filter(rounds.level == level)
-        known = None
+            rounds = rounds.semi_join(self._known.filter(self._known.level == level).select("e"), "e")
+        less = None
         if bias is not None:
-            known = self._engine.put(bias[["annotator_id", "bias"]].astype({"bias": "float64"}), "bias")
-        return self._engine.fetch(item_sums(rounds, known, self.knots, self._engine))[ITEM_COLUMNS]
+            less = self._engine.put(bias[["annotator_id", "bias"]].astype({"bias": "float64"}), "bias")
+        return self._engine.fetch(item_sums(rounds, self._known, less, self.knots, self._engine))[ITEM_COLUMNS]
 
     def sample(self, limit: int) -> pd.DataFrame:
         """At most `limit` held-out guesses: `annotator_id, target_id, item_id, guess, truth, l_ref`.
 
         All guesses on an item of a target are in it or none; a hash of their ids settles which.
         """
-        return self._engine.fetch(held_out_sample(self._rounds, limit))
+        return self._engine.fetch(held_out_sample(self._rounds, self._known, limit))
 
     def close(self) -> None:
         """Let go of the guesses; `items` and `sample` cannot be asked for after this."""
@@ -103,31 +103,33 @@ def collect(guesses: pd.DataFrame, *, name: Name = "duckdb", threads: int | None
 def collect_from(guesses: Any, place: Engine) -> Statistics:
     """Statistics of a table of such guesses that an engine holds."""
     weighted = bool(place.fetch(guesses.agg(found=count((guesses.weight > 0).fill_null(False))))["found"][0])
-    rounds = place.keep(enriched(guesses, weighted=weighted), "rounds")
+    known = place.keep(known_episodes(guesses), "known")
+    rounds = place.keep(enriched(guesses, known, weighted=weighted), "rounds")
     knots = usual_knots(rounds, place)
-    kept = place.keep(episode_sums(rounds, knots, place), "episode_sums")
+    kept = place.keep(episode_sums(rounds, known, knots, place), "episode_sums")
     targets = place.fetch(target_table(guesses))
     episodes = place.fetch(kept.select(*EPISODE_COLUMNS).order_by("episode_id"))
     episodes.insert(6, "low", episodes["target_id"].map(targets.set_index("target_id")["low"]))
     return Statistics(
         episodes=episodes,
         targets=targets,
-        people=_people(rounds, kept, place),
+        people=_people(rounds, known, kept, place),
         curve=place.fetch(curve_table(rounds, place))[["phase", "trial", "n", "mean", "sd"]],
         knots=knots,
         _rounds=rounds,
+        _known=known,
         _engine=place,
     )
 
 
-def _people(rounds: Any, episodes: Any, place: Engine) -> pd.DataFrame:
+def _people(rounds: Any, known: Any, episodes: Any, place: Engine) -> pd.DataFrame:
     people = place.fetch(people_sums(episodes))
-    people = _beside(people, place.fetch(median_seconds(rounds)))
+    people = _beside(people, place.fetch(median_seconds(rounds, known)))
     often = place.keep(came_back(rounds), "came_back")
     if place.fetch(often.limit(1)).empty:  # as in every campaign of our own
         people["repeats"], people["repeat_gap"] = 0, np.nan
     else:
-        people = _beside(people, place.fetch(repeated(rounds, often, place)))
+        people = _beside(people, place.fetch(repeated(rounds, known, often, place)))
     people["repeats"] = people["repeats"].fillna(0).astype("int64")
     return people[["annotator_id", "median_seconds", "fast", "repeats", "repeat_gap", "same_last"]]
 

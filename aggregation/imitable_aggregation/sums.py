@@ -1,11 +1,11 @@
-"""The group-bys over enriched rounds (`rounds`), as ibis expressions: episodes, targets, people, curve, items."""
+"""The group-bys over enriched rounds (`rounds`), as ibis expressions: episodes, targets, people, curve."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from .engines import Engine
-from .rounds import Knots, count, low, on_the_curve, total
+from .rounds import Knots, annotators, count, low, on_the_curve, total
 
 HURRIED = 1.0
 """Seconds below which a guess is fast."""
@@ -35,21 +35,22 @@ def _products(a: dict[str, Any], sums: Any) -> dict[str, Any]:
     return {f"{p}{q}": sums(a[p] * a[q]) for i, p in enumerate(names) for q in names[i:]}
 
 
-def episode_sums(rounds: Any, knots: Knots, engine: Engine) -> Any:
-    """`Statistics.episodes`."""
+def episode_sums(rounds: Any, known: Any, knots: Knots, engine: Engine) -> Any:
+    """`Statistics.episodes`, and what `people_sums` adds up."""
 
     def sums(value: Any) -> Any:
         return total(value, engine)
 
     x = on_the_curve(rounds, knots)
     middle = rounds.practice + 1
+    told = rounds.seen > 0
     frame = rounds.mutate(
         d=(rounds.g - rounds.z).abs(),
         x0=x[0],
         x1=x[1],
         x2=x[2],
-        t_g=rounds.told.ifelse(rounds.g, 0.0),
-        t_z=rounds.told.ifelse(rounds.z, 0.0),
+        t_g=told.ifelse(rounds.g, 0.0),
+        t_z=told.ifelse(rounds.z, 0.0),
         t_m=rounds.m.fill_null(0.0),
         t_c=rounds.c.fill_null(0.0),
         h_g=rounds.held.ifelse(rounds.g, 0.0),
@@ -59,11 +60,7 @@ def episode_sums(rounds: Any, knots: Knots, engine: Engine) -> Any:
         is_late=~rounds.held & (rounds.place * 2 > middle),
     )
     f = frame.mutate(h_d=frame.held.ifelse(frame.d, 0.0), w_g=frame.w_w * frame.g, w_z=frame.w_w * frame.z)
-    base = f.group_by("episode_id").agg(
-        annotator_id=f.annotator_id.min(),
-        target_id=f.target_id.min(),
-        level=f.level.min().fill_null(""),
-        platform=f.platform.min().fill_null(""),
+    base = f.group_by("e").agg(
         l_ref=f.l_ref.min(),
         n=f.count().cast("int64"),
         n_held_out=count(f.held),
@@ -75,7 +72,7 @@ def episode_sums(rounds: Any, knots: Knots, engine: Engine) -> Any:
         g=sums(f.g),
         z=sums(f.z),
         **_products({"g": f.g, "z": f.z}, sums),
-        t_n=count(f.told),
+        t_n=count(f.seen > 0),
         **{f"t_{name}": sums(f[f"t_{name}"]) for name in "gzmc"},
         **{f"t_{k}": v for k, v in _products({name: f[f"t_{name}"] for name in "gzmc"}, sums).items()},
         h_g=sums(f.h_g),
@@ -102,7 +99,7 @@ def episode_sums(rounds: Any, knots: Knots, engine: Engine) -> Any:
     b = base
     y = skill_sum(b.n, b.d, b.l_ref)
     h_y = skill_sum(b.n_held_out, b.h_d, b.l_ref)
-    return b.mutate(
+    sums_of = b.mutate(
         n_practice=b.n - b.n_held_out,
         **{f"xy{i}": b[f"x{i}"] - b[f"x{i}d"] / b.l_ref for i in range(3)},
         y=y,
@@ -116,6 +113,7 @@ def episode_sums(rounds: Any, knots: Knots, engine: Engine) -> Any:
         early=mean(skill_sum(b.early_n, b.early_d, b.l_ref), b.early_n),
         late=mean(skill_sum(b.late_n, b.late_d, b.l_ref), b.late_n),
     )
+    return sums_of.drop("l_ref").inner_join(known, "e")
 
 
 EPISODE_COLUMNS = (
@@ -169,7 +167,7 @@ def people_sums(episodes: Any) -> Any:
     ).order_by("annotator_id")
 
 
-MEETING = ("annotator_id", "target_id", "item_id")
+MEETING = ("a", "t", "item_id")
 """What makes two guesses one meeting again."""
 
 
@@ -180,30 +178,32 @@ def came_back(rounds: Any) -> Any:
     return often.filter(often.times > 1).drop("times")
 
 
-def repeated(rounds: Any, often: Any, engine: Engine) -> Any:
+def repeated(rounds: Any, known: Any, often: Any, engine: Engine) -> Any:
     """By annotator_id: how often an item came back, and the mean |guess - guess before| there."""
     import ibis
 
     again = rounds.semi_join(often, MEETING)
-    order = [again.answered_at.asc(nulls_first=False), again.episode_id.asc(), again.trial.asc()]
+    order = [again.answered_at.asc(nulls_first=False), again.e.asc(), again.trial.asc()]
     again = again.mutate(before=again.g.lag().over(ibis.window(group_by=MEETING, order_by=order)))
     again = again.filter(again.before.notnull())
-    gaps = again.group_by("annotator_id").agg(
+    gaps = again.group_by("a").agg(
         repeats=again.count().cast("int64"), gaps=total((again.g - again.before).abs(), engine)
     )
+    gaps = gaps.inner_join(annotators(known), "a")
     return gaps.select("annotator_id", "repeats", repeat_gap=mean(gaps.gaps, gaps.repeats))
 
 
-def median_seconds(rounds: Any) -> Any:
+def median_seconds(rounds: Any, known: Any) -> Any:
     """By annotator_id: median of the seconds of a guess."""
     timed = rounds.filter(rounds.seconds.notnull())
-    return timed.group_by("annotator_id").agg(median_seconds=timed.seconds.median())
+    found = timed.group_by("a").agg(median_seconds=timed.seconds.median())
+    return found.inner_join(annotators(known), "a").select("annotator_id", "median_seconds")
 
 
 def curve_table(rounds: Any, engine: Engine) -> Any:
     """`Statistics.curve`: first the mean skill of every annotator, then mean and sd over annotators."""
     skill = (1.0 - (rounds.g - rounds.z).abs() / rounds.l_ref).clip(lower=LEAST_SKILL)
-    each = rounds.mutate(y=skill).group_by("annotator_id", "held", "trial")
+    each = rounds.mutate(y=skill).group_by("a", "held", "trial")
     each = each.agg(y=lambda t: mean(total(t.y, engine), t.count()))
     c = each.group_by("held", "trial").agg(
         n=each.count().cast("int64"), y=total(each.y, engine), yy=total(each.y * each.y, engine)
@@ -212,68 +212,3 @@ def curve_table(rounds: Any, engine: Engine) -> Any:
     spread = mean((c.yy - c.y * average).clip(lower=0.0), c.n - 1)
     phase = c.held.ifelse("held_out", "practice")
     return c.order_by("held", "trial").select("trial", "n", phase=phase, mean=average, sd=spread.sqrt())
-
-
-def item_sums(rounds: Any, bias: Any, knots: Knots, engine: Engine) -> Any:
-    """`Statistics.items`, of rounds with an item, given a table annotator_id, bias (or None)."""
-    known = rounds.filter(rounds.item_id.notnull())
-    if bias is not None:
-        known = known.left_join(bias, "annotator_id").drop("annotator_id_right")
-        known = known.mutate(b=known.g - known.bias.fill_null(0.0))
-    else:
-        known = known.mutate(b=known.g)
-    x = on_the_curve(known, knots)
-    d = (known.g - known.z).abs()
-    f = known.mutate(
-        d=d,
-        x0=x[0],
-        x1=x[1],
-        x2=x[2],
-        h_d=known.held.ifelse(d, 0.0),
-        h_b=known.held.ifelse(known.b, 0.0),
-    )
-    sums = f.group_by("target_id", "item_id").agg(
-        truth=f.z.min(),
-        l_ref=f.l_ref.min(),
-        n=f.count().cast("int64"),
-        d=total(f.d, engine),
-        dd=total(f.d * f.d, engine),
-        **{f"w{i}": total(f[f"x{i}"], engine) for i in range(3)},
-        h_n=count(f.held),
-        h_d=total(f.h_d, engine),
-        h_dd=total(f.h_d * f.h_d, engine),
-        h_g=total(f.h_b, engine),
-        h_gg=total(f.h_b * f.h_b, engine),
-    )
-    s = sums
-    return s.select(
-        "target_id",
-        "item_id",
-        "truth",
-        "n",
-        "w0",
-        "w1",
-        "w2",
-        "h_n",
-        "h_g",
-        "h_gg",
-        y=skill_sum(s.n, s.d, s.l_ref),
-        yy=skill_squares(s.n, s.d, s.dd, s.l_ref),
-        h_y=skill_sum(s.h_n, s.h_d, s.l_ref),
-        h_yy=skill_squares(s.h_n, s.h_d, s.h_dd, s.l_ref),
-    ).order_by("target_id", "item_id")
-
-
-def held_out_sample(rounds: Any, limit: int) -> Any:
-    """`Statistics.sample`: groups of target and item, in the order of a hash of their ids, while they fit."""
-    import ibis
-
-    held = rounds.filter(rounds.held & rounds.item_id.notnull())
-    groups = held.group_by("target_id", "item_id").agg(n=held.count())
-    groups = groups.mutate(hash=(groups.target_id + "\n" + groups.item_id).hexdigest("md5"))
-    order = ibis.window(order_by=["hash", "target_id", "item_id"], rows=(None, 0))
-    groups = groups.mutate(until=groups.n.sum().over(order))
-    chosen = held.semi_join(groups.filter(groups.until <= limit), ["target_id", "item_id"])
-    columns = {"annotator_id": chosen.annotator_id, "target_id": chosen.target_id, "item_id": chosen.item_id}
-    columns |= {"guess": chosen.g, "truth": chosen.z, "l_ref": chosen.l_ref}
-    return chosen.order_by("target_id", "item_id", "annotator_id", "episode_id", "trial").select(**columns)
