@@ -1,9 +1,9 @@
 """One pass over the guesses, to everything that the estimators need: sums for each episode, person, target and item.
 
-Nothing after this needs the guesses themselves. The sums (`sums`, `item_sums`) are written once, as ibis expressions, for every
-engine (`engines`), and are the same to the last bit whatever the engine and the number of threads, since they are exact
-sums of guesses, truths and losses rounded to multiples of 2^-40. Skill is `1 - loss / l_ref`, and l_ref is one number
-a target, so that sums of skill follow from sums of losses.
+Nothing after this needs the guesses themselves. The sums (`sums`, `item_sums`) are written once, as ibis expressions,
+for every engine (`engines`), and are the same to the last bit whatever the engine and the number of threads, since they
+are exact sums of guesses, truths and losses rounded to multiples of 2^-40. Skill is `1 - loss / l_ref`, and l_ref is
+one number a target, so that sums of skill follow from sums of losses.
 """
 
 from __future__ import annotations
