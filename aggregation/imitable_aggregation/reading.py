@@ -76,7 +76,7 @@ class Reading:
         from .statistics import collect_from
 
         if name == "duckdb" and self.rows > IN_MEMORY:
-            place = engine(name, folder=self._shelf.folder, memory=half_the_memory())
+            place = engine(name, folder=self._shelf.folder, memory=half_the_memory() // 2)  # frames need room too
         else:
             place = engine(name)
         return collect_from(place.parquet([self._clean], "guesses"), place)
