@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import settings
@@ -38,20 +39,23 @@ class AnyOrder(RuleBasedStateMachine):
             self.home.cleanup()
 
     def check(self, view: View) -> None:
-        """Only a reveal may hold a truth, and only that of a committed practice round."""
-        if isinstance(view, Reveal) and not view.tutorial:
-            committed = {
-                (row.guess, self.truths[row.item_id])
-                for row in self.here.rows(
-                    select(tables.guesses.c.guess, tables.rounds.c.item_id)
-                    .join(
-                        tables.rounds,
-                        (tables.rounds.c.episode_id == tables.guesses.c.episode_id)
-                        & (tables.rounds.c.trial == tables.guesses.c.trial),
-                    )
-                    .where(tables.rounds.c.phase == "practice")
+        """A truth is in a reveal or in the history, and only that of a committed practice round."""
+        committed = {
+            (row.guess, self.truths[row.item_id])
+            for row in self.here.rows(
+                select(tables.guesses.c.guess, tables.rounds.c.item_id)
+                .join(
+                    tables.rounds,
+                    (tables.rounds.c.episode_id == tables.guesses.c.episode_id)
+                    & (tables.rounds.c.trial == tables.guesses.c.trial),
                 )
-            }
+                .where(tables.rounds.c.phase == "practice")
+            )
+        }
+        if isinstance(view, Round | Reveal):
+            assert {(one.guess, one.truth) for one in view.history if one.truth is not None} <= committed
+            view = replace(view, history=())
+        if isinstance(view, Reveal) and not view.tutorial:
             assert (view.guess, view.truth) in committed
         else:
             sent = as_json(view).decode()

@@ -63,3 +63,64 @@ def test_the_same_generator_gives_the_same_plan() -> None:
     pools = {"practice": pool("p", 8, 8), "held_out": pool("h", 8, 8)}
     plans = [plan_rounds(pools, practice=6, held_out=4, rng=np.random.default_rng(seed)) for seed in (1, 1, 2)]
     assert plans[0] == plans[1] != plans[2]
+
+
+@settings(max_examples=examples(150))
+@given(
+    practice=st.integers(0, 12),
+    held_out=st.integers(0, 6),
+    checks=st.sets(st.integers(1, 24), max_size=5),
+    repeats=st.sets(st.integers(1, 24), max_size=5),
+    items=st.integers(0, 6),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_checks_and_repeats_stand_between_the_rounds_and_change_none_of_them(
+    practice: int, held_out: int, checks: set[int], repeats: set[int], items: int, seed: int
+) -> None:
+    pools = {"practice": pool("p", 6, 6), "held_out": pool("h", 3, 3)}
+    plain = plan_rounds(pools, practice=practice, held_out=held_out, rng=np.random.default_rng(seed))
+    plan = plan_rounds(
+        pools,
+        practice=practice,
+        held_out=held_out,
+        rng=np.random.default_rng(seed),
+        checks=sorted(checks),
+        check_items=[f"c{n}" for n in range(items)],
+        repeats=sorted(repeats),
+    )
+    assert [one.trial for one in plan] == list(range(1, len(plan) + 1))
+    firsts = [one for at, one in enumerate(plan) if one.item_id not in {before.item_id for before in plan[:at]}]
+    assert [(one.phase, one.item_id) for one in firsts if one.phase != "check"] == [
+        (one.phase, one.item_id) for one in plain
+    ]
+    for one in plan:
+        assert (one.phase == "check") == one.item_id.startswith("c")
+        assert one.phase != "check" or one.trial in checks
+    again = [one for one in plan if one not in firsts]
+    assert all(one.phase == "practice" and one.trial in repeats for one in again)
+    assert len({one.item_id for one in again}) == len(again)
+    begun = [one.trial for one in plan if one.phase == "held_out"]
+    assert all(one.trial < begun[0] for one in again if begun)
+
+
+def test_checks_and_repeats_stand_where_they_were_asked_for_and_a_repeat_is_not_of_the_round_before() -> None:
+    pools = {"practice": pool("p", 10, 10), "held_out": pool("h", 4, 4)}
+    repeated = Counter[int]()
+    for seed in range(300):
+        plan = plan_rounds(
+            pools,
+            practice=8,
+            held_out=2,
+            rng=np.random.default_rng(seed),
+            checks=[3, 13],
+            check_items=["c0", "c1", "c2"],
+            repeats=[9, 11],
+        )
+        assert "".join(one.phase[0] for one in plan) == "ppcpppppppphch"
+        shown = [one.item_id for one in plan if one.phase == "practice"]
+        for trial in (9, 11):
+            first = next(one.trial for one in plan if one.item_id == plan[trial - 1].item_id)
+            assert trial - first > 3
+            repeated[first] += 1
+        assert len(set(shown)) == 8
+    assert set(repeated) >= {1, 2, 4, 5}

@@ -23,6 +23,8 @@ from pydantic import (
 from imitable.errors import CampaignError
 
 _LEVELS_YET = ("text", "examples")
+_CHECKS = 5
+"""Attention checks that there are."""
 
 
 class _Table(BaseModel):
@@ -232,8 +234,37 @@ class Episode(_Table):
     pool: Pool = Pool()
     shade_reveal: bool = True
     """Once a practice round is answered, its whole text is shaded by the activation at every token."""
+    checks: list[Annotated[int, Field(ge=1)]] = []
+    """Trials at which an attention check stands, a text that says what to answer; never counted, and beyond the rounds
+    of `practice` and `held_out`."""
+    repeats: list[Annotated[int, Field(ge=1)]] = []
+    """Trials at which an earlier practice item comes again; practice rounds too, and beyond those of `practice`."""
     abandon_after_minutes: float = Field(default=30, gt=0)
     """An unfinished episode gives its place back after this long without a guess."""
+
+    @property
+    def rounds(self) -> int:
+        """Rounds of one episode, of every kind."""
+        return self.practice + self.held_out + len(self.checks) + len(self.repeats)
+
+    @model_validator(mode="after")
+    def _places_are_there(self) -> Episode:
+        places = [*self.checks, *self.repeats]
+        twice = next((trial for trial in places if places.count(trial) > 1), None)
+        if twice is not None:
+            raise ValueError(f"checks and repeats name trial {twice} twice; give each its own")
+        if places and max(places) > self.rounds:
+            raise ValueError(f"checks and repeats name trial {max(places)}, and an episode has {self.rounds}")
+        if len(self.checks) > _CHECKS:
+            raise ValueError(f"there are only {_CHECKS} different checks; name fewer trials")
+        for at, trial in enumerate(sorted(self.repeats)):
+            before = trial - 1 - at - sum(check < trial for check in self.checks)  # of the rounds that are drawn
+            if before > self.practice or min(before, self.practice) <= at:
+                raise ValueError(
+                    f"the repeat at trial {trial} has no practice round to repeat, or comes after them; place repeats "
+                    "among the practice rounds"
+                )
+        return self
 
     @model_validator(mode="after")
     def _fits(self) -> Episode:

@@ -78,7 +78,7 @@ def demo(out: Path, *, players: int = 40, seed: int = 0, progress: Progress = si
         WebLinks("simulated").publish(folder, store, places=players, dry_run=False)
         WebLinks().publish(folder, store, places=1, dry_run=False)
     links = _links(campaign)
-    rounds = (folder.config.episode.practice + folder.config.episode.held_out) * folder.config.sitting.episodes
+    rounds = folder.config.episode.rounds * folder.config.sitting.episodes
     with _serving(campaign) as address, progress("Playing over HTTP", players * rounds) as advance:
         crowd = play_links([f"{address}{link}" for link in links["simulated"]], profiles, seed=seed, tick=advance)
     exported = out / "export"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, and_, func, select
 
 from imitable.commands.folders import built
 from imitable.errors import TablesError
@@ -52,6 +52,12 @@ def _guesses(connection: Connection) -> pd.DataFrame:
 
     guesses, rounds, episodes = tables.guesses.c, tables.rounds.c, tables.episodes.c
     items, targets, sittings = tables.items.c, tables.targets.c, tables.sittings.c
+    practice = tables.rounds.alias("practice")
+    open_until = (
+        select(func.coalesce(func.max(practice.c.trial), 0))
+        .where(practice.c.episode_id == rounds.episode_id, practice.c.phase == "practice")
+        .scalar_subquery()
+    )
     query = (
         select(
             episodes.annotator_id,
@@ -76,6 +82,7 @@ def _guesses(connection: Connection) -> pd.DataFrame:
             targets.site,
             targets.unit,
             targets.selected_by,
+            (rounds.trial <= open_until).label("feedback"),
         )
         .select_from(tables.guesses)
         .join(tables.rounds, and_(rounds.episode_id == guesses.episode_id, rounds.trial == guesses.trial))
@@ -89,7 +96,7 @@ def _guesses(connection: Connection) -> pd.DataFrame:
     )
     rows = connection.execute(query)
     frame = pd.DataFrame(rows.all(), columns=list(rows.keys()))
-    frame["feedback"] = frame["phase"] == "practice"
+    frame = frame.astype({"feedback": bool})
     frame["answered_at"] = [f"{moment:%Y-%m-%dT%H:%M:%S.%fZ}" for moment in frame["answered_at"]]
     return frame
 

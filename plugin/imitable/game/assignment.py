@@ -16,6 +16,7 @@ from sqlalchemy import Connection, func, insert, or_, select
 
 from imitable.campaign import Folder
 from imitable.errors import StoreError
+from imitable.game.checks import check_items, keep_check
 from imitable.game.content import Content
 from imitable.rounds import plan_rounds
 from imitable.store import tables
@@ -146,7 +147,13 @@ def _plan(connection: Connection, folder: Folder, content: Content, episode_id: 
         practice=episode.practice,
         held_out=episode.held_out,
         rng=np.random.default_rng(int(folder.derive("plan", episode_id), 16)),
+        checks=episode.checks,
+        check_items=check_items(target_id),
+        repeats=episode.repeats,
     )
+    for one in plan:
+        if one.phase == "check":
+            keep_check(connection, target_id, one.item_id)
     connection.execute(
         insert(tables.rounds),
         [

@@ -30,6 +30,8 @@ class Asked:
     item_id: str
     trial: int
     phase: str
+    open: bool
+    """True when the answer is shown after the guess: up to the last practice round, an attention check too."""
     last: bool
     """True for the last round of its episode."""
     shown_at: datetime | None
@@ -62,6 +64,7 @@ class Shades:
 
 # Statements are built once: building them costs more than running them.
 _every = tables.rounds.alias("every")
+_practice = tables.rounds.alias("practice")
 _FIND_ROUND = (
     select(
         tables.rounds,
@@ -71,6 +74,10 @@ _FIND_ROUND = (
         .where(_every.c.episode_id == tables.rounds.c.episode_id)
         .scalar_subquery()
         .label("last"),
+        select(func.coalesce(func.max(_practice.c.trial), 0))
+        .where(_practice.c.episode_id == tables.rounds.c.episode_id, _practice.c.phase == "practice")
+        .scalar_subquery()
+        .label("open_until"),
     )
     .join(tables.episodes, tables.episodes.c.episode_id == tables.rounds.c.episode_id)
     .join(tables.sitting_episodes, tables.sitting_episodes.c.episode_id == tables.rounds.c.episode_id)
@@ -102,7 +109,13 @@ _ANSWERED = (
     )
     .outerjoin(
         tables.truths,
-        and_(tables.truths.c.item_id == tables.rounds.c.item_id, tables.rounds.c.phase == "practice"),
+        and_(
+            tables.truths.c.item_id == tables.rounds.c.item_id,
+            tables.rounds.c.trial
+            <= select(func.max(_practice.c.trial))
+            .where(_practice.c.episode_id == bindparam("episode"), _practice.c.phase == "practice")
+            .scalar_subquery(),
+        ),
     )
     .where(tables.guesses.c.episode_id == bindparam("episode"))
     .order_by(tables.guesses.c.trial)
@@ -144,6 +157,7 @@ def find_round(connection: Connection, *, sitting_id: str, round_id: str) -> Ask
         item_id=row.item_id,
         trial=row.trial,
         phase=row.phase,
+        open=row.trial <= row.open_until,
         last=row.trial == row.last,
         shown_at=row.shown_at,
         guess=row.guess,
@@ -176,7 +190,7 @@ def commit(connection: Connection, asked: Asked, guess: float, *, now: datetime)
 
 
 def answered(connection: Connection, episode_id: str) -> list[Answered]:
-    """The episode's committed rounds, in order, practice rounds with their truths. Held-out truths stay sealed."""
+    """The episode's committed rounds, in order, those up to its last practice round with truths. Others stay sealed."""
     rows = connection.execute(_ANSWERED, {"episode": episode_id})
     return [Answered(row.trial, row.item_id, row.guess, row.truth) for row in rows]
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
+from imitable.game.checks import check_of
 from imitable.game.views import ExampleText, Piece, Stimulus
 from imitable.store import Store, tables
 from imitable.targets import Polarity
@@ -36,7 +37,7 @@ class Content:
 
     targets: dict[str, PlayableTarget]
     stimuli: dict[str, Stimulus]
-    """By item_id."""
+    """By item_id, of the pools' items."""
     build_hash: str | None
     """The build that they come from."""
 
@@ -44,6 +45,11 @@ class Content:
     def low(self) -> float:
         """Lower end of the widest scale in the campaign: the warm-up is played on it."""
         return min((target.low for target in self.targets.values()), default=0.0)
+
+    def stimulus(self, item_id: str) -> Stimulus:
+        """The text of an item of a pool, or of an attention check."""
+        check = check_of(item_id)
+        return self.stimuli[item_id] if check is None else check.stimulus
 
 
 def read_content(store: Store) -> Content:
@@ -56,6 +62,8 @@ def read_content(store: Store) -> Content:
         for row in connection.execute(select(tables.examples).order_by("target_id", "place")):
             examples[row.target_id].append(heat_map(row.text, row.offsets, row.values, row.position))
         for row in connection.execute(select(tables.items).order_by("item_id")):
+            if row.split == "check":
+                continue
             pools[row.target_id][row.split].append((row.item_id, row.active))
             stimuli[row.item_id] = Stimulus(
                 row.text[: row.focus_start], row.text[row.focus_start : row.focus_end], row.text[row.focus_end :]

@@ -70,7 +70,7 @@ class Game:
             campaign=config.campaign.name,
             code=code,
             episodes=config.sitting.episodes,
-            rounds=config.episode.practice + config.episode.held_out,
+            rounds=config.episode.rounds,
             minutes=config.sitting.minutes,
             low=self.content.low,
             consent=self.consent,
@@ -162,7 +162,7 @@ class Game:
                     return self.show.current(connection, sitting, error=str(error), past=past)
             else:
                 taken = False
-            if asked.phase != "practice" or not (taken or past):
+            if not asked.open or not (taken or past):
                 notice = "Recorded." if taken else "You had already answered that one; your first answer counts."
                 return self.show.current(connection, sitting, notice=notice, past=past)
             return self.show.reveal(connection, sitting, asked, repeated=not taken, past=past)

@@ -34,6 +34,13 @@ _EPISODE = (
         .scalar_subquery()
         .label("done"),
         tables.answers.c.episode_id.label("answered"),
+        *(
+            select(func.coalesce(func.max(tables.rounds.c.trial), 0))
+            .where(tables.rounds.c.episode_id == tables.episodes.c.episode_id, *only)
+            .scalar_subquery()
+            .label(name)
+            for name, only in (("rounds", ()), ("open_until", (tables.rounds.c.phase == "practice",)))
+        ),
     )
     .join(tables.sitting_episodes, tables.sitting_episodes.c.episode_id == tables.episodes.c.episode_id)
     .outerjoin(tables.answers, tables.answers.c.episode_id == tables.episodes.c.episode_id)
@@ -106,19 +113,19 @@ class Showing:
         if asked.shown_at is None:
             connection.execute(_SHOWN, {"round": asked.round_id, "now": self.clock()})
         target = self.content.targets[episode.target_id]
-        practice = self.folder.config.episode.practice
+        revealed = asked.trial <= episode.open_until
         rounds = answered(connection, episode.episode_id)
         return Round(
             tutorial=False,
             round_id=asked.round_id,
-            phase=asked.phase,
+            phase="practice" if revealed else "held_out",  # a check looks like its neighbours
             progress=self._progress(episode, rounds, trial=asked.trial),
-            stimulus=self.content.stimuli[asked.item_id],
+            stimulus=self.content.stimulus(asked.item_id),
             examples=() if episode.level == "text" else target.examples,
             low=target.low,
             high=scoring.TOP,
             first_of_target=asked.trial == 1,
-            first_held_out=asked.phase == "held_out" and asked.trial == practice + 1,
+            first_held_out=asked.trial == episode.open_until + 1,
             notice=notice,
             error=error,
             history=self._history(episode, rounds) if past else (),
@@ -127,21 +134,20 @@ class Showing:
     def reveal(
         self, connection: Connection, sitting: Record, asked: Asked, *, repeated: bool, past: bool = True
     ) -> Reveal:
-        """The answer of a practice round whose guess is committed."""
+        """The answer of a round whose guess is committed, where answers are shown."""
         episode = find_episode(connection, sitting.sitting_id, asked.episode_id)
         assert episode is not None  # noqa: S101  # the round was found in it
         target = self.content.targets[asked.target_id]
         rounds = answered(connection, asked.episode_id)
         this = rounds[asked.trial - 1]
-        assert this.truth is not None  # noqa: S101  # it is a practice round
-        config = self.folder.config.episode
+        assert this.truth is not None  # noqa: S101  # answers up to the last practice round are shown
         following = "round"
-        if asked.trial == config.practice:
-            following = "held_out" if config.held_out else "questions"
+        if asked.trial == episode.open_until:
+            following = "held_out" if episode.rounds > asked.trial else "questions"
         return Reveal(
             tutorial=False,
             progress=self._progress(episode, rounds, trial=asked.trial),
-            stimulus=self.content.stimuli[asked.item_id],
+            stimulus=self.content.stimulus(asked.item_id),
             guess=this.guess,
             truth=this.truth,
             points=scoring.points(this.guess, this.truth, target.polarity),
@@ -158,7 +164,7 @@ class Showing:
         return tuple(
             Past(
                 one.trial,
-                reminder(self.content.stimuli[one.item_id]),
+                reminder(self.content.stimulus(one.item_id)),
                 one.guess,
                 one.truth,
                 None if one.truth is None else scoring.points(one.guess, one.truth, polarity),
@@ -171,7 +177,7 @@ class Showing:
         found = shades(connection, asked) if self.folder.config.episode.shade_reveal else None
         if found is None:
             return None
-        stimulus = self.content.stimuli[asked.item_id]
+        stimulus = self.content.stimulus(asked.item_id)
         text = stimulus.before + stimulus.focus + stimulus.after
         return heat_map(text, found.offsets, found.values, found.position)
 
@@ -198,8 +204,8 @@ class Showing:
             episode=episode.place + 1,
             episodes=config.sitting.episodes,
             trial=trial,
-            practice=config.episode.practice,
-            held_out=config.episode.held_out,
+            practice=episode.open_until,
+            held_out=episode.rounds - episode.open_until,
             points=points_of(rounds, polarity),
         )
 

@@ -56,9 +56,9 @@ class Progress:
     trial: int
     """1-based round of this episode."""
     practice: int
-    """Practice rounds of an episode (trials 1 to `practice`)."""
+    """Rounds of this episode whose answers are shown (trials 1 to `practice`)."""
     held_out: int
-    """Held-out rounds of an episode (the trials after them)."""
+    """Rounds whose answers are not shown (the trials after them)."""
     points: float
     """Points earned in this episode's practice rounds so far, 10 at most a round."""
 
@@ -109,7 +109,7 @@ class Round:
     """True for the practice target that is in no campaign; then `round_id` is the step's number."""
     round_id: str
     phase: str
-    """`practice` (the truth is shown after the guess), `held_out` (it is not) or `check`."""
+    """`practice` (the truth is shown after the guess) or `held_out` (it is not). Attention checks are among both."""
     progress: Progress
     stimulus: Stimulus
     examples: tuple[ExampleText, ...]

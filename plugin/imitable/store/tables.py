@@ -81,6 +81,9 @@ targets = Table(
     Column("score", Float),
 )
 
+CHECK_ITEM = "check-"
+"""How the ids of attention checks begin. They are items that no build made, put there when they are planned."""
+
 items = Table(
     "items",
     metadata,
