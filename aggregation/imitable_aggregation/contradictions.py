@@ -29,6 +29,7 @@ class Checked:
 
         self.path = path
         self.orderly = shelf.orderly
+        self.stands = True
         self.connection = duckdb.connect(
             config={
                 "memory_limit": f"{half_the_memory() >> 20}MiB",
@@ -44,7 +45,7 @@ class Checked:
 
         Afterwards `standing` is what is left. Raises TableError where most rows belong to mixed episodes.
         """
-        if self.orderly:
+        if self.orderly or not self._suspects():
             self.connection.execute("CREATE VIEW standing AS FROM checked")
             return
         self.connection.execute(
@@ -54,16 +55,19 @@ class Checked:
                 SELECT *,
                     annotator_id <> first_value(annotator_id) OVER episode
                         OR target_id <> first_value(target_id) OVER episode AS mixed
-                FROM checked
+                FROM checked SEMI JOIN suspect USING (episode_id)
                 WINDOW episode AS (PARTITION BY episode_id ORDER BY answered_at NULLS LAST, file, line)
             )
-            SELECT *, row_number() OVER (
-                PARTITION BY episode_id, trial, mixed ORDER BY answered_at NULLS LAST, file, line
-            ) > 1 AS twice
-            FROM placed
+            SELECT * FROM (
+                SELECT *, row_number() OVER (
+                    PARTITION BY episode_id, trial, mixed ORDER BY answered_at NULLS LAST, file, line
+                ) > 1 AS twice
+                FROM placed
+            ) WHERE mixed OR twice
             """
         )
-        rows, mixed = self.one("SELECT count(*), count(*) FILTER (mixed) FROM judged")
+        (rows,) = self.one("SELECT count(*) FROM checked")
+        found, mixed = self.one("SELECT count(*), count(*) FILTER (mixed) FROM judged")
         if mixed > rows / 2:
             raise TableError(
                 "most episode_id stand for several annotators or targets",
@@ -71,15 +75,30 @@ class Checked:
                 file=self.path,
                 field="episode_id",
             )
-        self.connection.execute(
-            "CREATE VIEW standing AS SELECT * EXCLUDE (mixed, twice) FROM judged WHERE NOT mixed AND NOT twice"
-        )
+        self.stands = not found
+        self.connection.execute("CREATE VIEW standing AS FROM checked ANTI JOIN judged USING (file, line)")
         yield from self._rows(
-            "SELECT * EXCLUDE (mixed, twice), CASE WHEN mixed THEN ? ELSE ? END AS reason "
-            "FROM judged WHERE mixed OR twice ORDER BY file, line",
+            "SELECT * EXCLUDE (mixed, twice), CASE WHEN mixed THEN ? ELSE ? END AS reason FROM judged "
+            "ORDER BY file, line",
             MIXED,
             TWICE,
         )
+
+    def _suspects(self) -> int:
+        """Find the episodes in which rows may contradict each other, `suspect`; returns how many.
+
+        Different trials up to 62 set as many bits of one number; an episode of more trials is looked at closely.
+        """
+        self.connection.execute(
+            """
+            CREATE TEMP TABLE suspect AS
+            SELECT episode_id FROM checked GROUP BY episode_id
+            HAVING min(annotator_id) <> max(annotator_id) OR min(target_id) <> max(target_id) OR max(trial) > 62
+                OR bit_count(bit_or(1::BIGINT << least(trial, 62))) <> count(*)
+            """
+        )
+        (found,) = self.one("SELECT count(*) FROM suspect")
+        return int(found)
 
     def references(self, targets: pd.DataFrame | None, notes: list[str]) -> pd.DataFrame:
         """`target_id, reference, reason`: one l_ref a target, as given, else as in targets.csv, else derived.
@@ -156,7 +175,7 @@ class Checked:
     def settled(self, references: pd.DataFrame) -> bool:
         """Whether the checked rows stand as they are: none contradicts another, and each holds its target's l_ref."""
         self.connection.register("reference", references)
-        if not self.orderly or (references["reason"] != "").any():
+        if not self.stands or (references["reason"] != "").any():
             return False
         (off,) = self.one(
             "SELECT count(*) FROM checked JOIN reference USING (target_id) "
@@ -170,7 +189,6 @@ class Checked:
             "SELECT standing.* REPLACE (reference.reference AS l_ref) FROM standing JOIN reference USING (target_id) "
             "WHERE reference.reason = ''"
         )
-        stands = stands if self.orderly else stands.order("episode_id, trial")
         stands.write_parquet(str(into), compression="lz4")
         yield from self._rows(
             "SELECT standing.*, reference.reason FROM standing JOIN reference USING (target_id) "
