@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from imitable.cli.app import app
 from imitable.commands.export import export
+from imitable.commands.new import new
 from imitable.commands.plan import expect, plan_next
 from imitable.errors import TablesError
 from imitable.store import open_store, tables
@@ -64,6 +65,15 @@ def test_costs_follow_from_the_campaigns_own_pay(tmp_path: Path) -> None:
     shown = run("plan", "--targets", 100, "--annotators", 250, "--episodes", 5, "--campaign", tmp_path / "campaign")
     assert "750 sittings" in shown.output
     assert "more than [pay] cap, 400.00 EUR" in " ".join(shown.output.split())
+
+
+def test_the_documentation_shows_what_the_command_prints(tmp_path: Path) -> None:
+    new(tmp_path / "first-look")
+    shown = run("plan", *SIZE, "--campaign", tmp_path / "first-look")
+    told = Path(__file__).parents[2].joinpath("docs", "planning.md").read_text(encoding="utf-8")
+    lines = [" ".join(line.split()) for line in told.splitlines()]
+    for line in shown.output.splitlines():
+        assert " ".join(line.split()) in lines
 
 
 def test_a_price_of_ones_own_goes_before_the_campaigns(tmp_path: Path) -> None:

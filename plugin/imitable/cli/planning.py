@@ -133,18 +133,10 @@ def _show_expected(found: Expected) -> None:
     )
     out.print(f"variances from {plain(found.source)}")
     table = Table(box=None, pad_edge=False)
-    names = (
-        "annotators",
-        "episodes a target",
-        "tau",
-        "reliability",
-        "interval",
-        "ranks",
-        "best 10%",
-        "group difference",
-    )
-    for name in (*names, *(("cost",) if found.rows[0].cost else ())):
-        table.add_column(name, justify="right")
+    names = ("annotators", "episodes", "tau", "reliab.", "interval", "ranks", "best 10%", "groups")
+    priced = found.rows[0].cost
+    for name in (*names, *([f"cost {priced.currency}".strip()] if priced else ())):
+        table.add_column(name, justify="right", no_wrap=True)
     for row in found.rows:
         f = row.forecast
         cells = [
@@ -156,7 +148,7 @@ def _show_expected(found: Expected) -> None:
             f"{f.rank_width:.0%}",
             f"{f.top_hit:.0%}",
             f"± {f.group_width / 2:.2f}",
-            *([_said(row.cost)] if row.cost else []),
+            *([_figure(row.cost.base + row.cost.bonus)] if row.cost else []),
         ]
         table.add_row(*cells, style="bold" if row.asked else "")
     out.print(table)
@@ -178,12 +170,12 @@ def _show_expected(found: Expected) -> None:
         out.print(f"  [bold red]That is more than \\[pay] cap, {_amount(found.cap, cost)}.[/]")
 
 
-def _said(cost: Cost) -> str:
-    return _amount(cost.base + cost.bonus, cost)
-
-
 def _amount(minor: int, cost: Cost) -> str:
-    return f"{minor // 100:,}.{minor % 100:02d} {cost.currency}".strip()
+    return f"{_figure(minor)} {cost.currency}".strip()
+
+
+def _figure(minor: int) -> str:
+    return f"{minor // 100:,}.{minor % 100:02d}"
 
 
 def assign(
