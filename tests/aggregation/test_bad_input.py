@@ -223,3 +223,14 @@ def test_memory_does_not_grow_with_a_csv(tmp_path: Path) -> None:
         peaks.append(peak)
     grown = (600_000 * 150) / 2**20  # MiB that the second file is larger by
     assert peaks[1] - peaks[0] < grown / 2, peaks
+
+
+def test_rows_in_any_order_say_the_same(tmp_path: Path) -> None:
+    rows = pd.concat([table(30, annotator_id=pa.array([f"a_{n}"] * 30)).to_pandas() for n in range(20)])
+    rows.to_parquet(tmp_path / "in-order.parquet")
+    mixed = pd.concat([rows, rows.head(3)]).sample(frac=1.0, random_state=1)
+    mixed.to_parquet(tmp_path / "mixed.parquet")
+    with read_guesses(tmp_path / "in-order.parquet") as one, read_guesses(tmp_path / "mixed.parquet") as other:
+        assert len(other.quarantine) == 3
+        pd.testing.assert_frame_equal(one.guesses, other.guesses)
+        pd.testing.assert_frame_equal(one.statistics().episodes, other.statistics().episodes, check_exact=True)
