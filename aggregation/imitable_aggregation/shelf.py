@@ -98,7 +98,7 @@ def _schema(names: list[str]) -> Any:
 def half_the_memory() -> int:
     """Bytes: half of what this machine, or the container around us, has."""
     sizes = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")] if hasattr(os, "sysconf") else [8 << 30]
-    limit = Path("/sys/fs/cgroup/memory.max")
-    if limit.is_file() and (told := limit.read_text().strip()).isdigit():
-        sizes.append(int(told))
+    for limit in (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")):
+        if limit.is_file() and (told := limit.read_text().strip()).isdigit():
+            sizes.append(int(told))
     return min(sizes) // 2
