@@ -83,7 +83,9 @@ annotators_per_target = {annotators_per_target}
         for unit in range(targets)
     ]
     build_hash = build_hash_of(folder)
-    write_build(folder.build, made, {"build_hash": build_hash, "targets": targets})
+    items = sum(len(one.items) for one in made)
+    report = {"build_hash": build_hash, "models": [], "targets": targets, "items": items, "left_out": [], "notes": []}
+    write_build(folder.build, made, report)
     store = open_store(folder)
     try:
         load_build(store, name="invented", build_hash=build_hash, records=read_build(folder.build))

@@ -61,7 +61,8 @@ def test_no_one_else_can_read_a_build(tmp_path: Path) -> None:
 
 
 def test_a_failed_write_leaves_the_old_build_and_no_trace(tmp_path: Path) -> None:
-    write_build(tmp_path / "build", [one_target()], {"build_hash": "old"})
+    report = {"build_hash": "old", "models": [], "targets": 1, "items": 1, "left_out": [], "notes": []}
+    write_build(tmp_path / "build", [one_target()], report)
     with pytest.raises(TypeError):
         write_build(tmp_path / "build", [one_target(0.7)], {"build_hash": object()})
     assert [path.name for path in tmp_path.iterdir()] == ["build"]
