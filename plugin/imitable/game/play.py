@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
-from decimal import Decimal
 
 from sqlalchemy import Connection, update
 
@@ -14,6 +13,7 @@ from imitable.errors import GameError
 from imitable.game import toy
 from imitable.game.commit import commit, find_round, read_guess
 from imitable.game.content import Content, read_content
+from imitable.game.paying import pay_said
 from imitable.game.sessions import (
     consent_version,
     find_link,
@@ -75,7 +75,7 @@ class Game:
             low=self.content.low,
             consent=self.consent,
             contact=config.study.contact,
-            pay="" if not code else self._pay(),
+            pay=pay_said(config.pay) if code else "",
             resumed=known is not None,
         )
 
@@ -217,10 +217,3 @@ class Game:
         if sitting is None:
             raise GameError("This page does not know you any more. Please open your personal link again.")
         return sitting
-
-    def _pay(self) -> str:
-        """What the page may promise: links are paid, if at all, by whoever sends them."""
-        pay = self.folder.config.pay
-        if not Decimal(pay.base) and not Decimal(pay.bonus_per_point):
-            return ""
-        return "Whoever invited you has told you what you are paid, and pays you."

@@ -14,6 +14,7 @@ from imitable.game import toy
 from imitable.game.assignment import assign_next
 from imitable.game.commit import Answered, Asked, answered, points_of, shades
 from imitable.game.content import Content, heat_map, reminder
+from imitable.game.paying import bonus_said
 from imitable.game.views import Done, ExampleText, Past, Progress, Questions, Reveal, Round, View
 from imitable.store import tables
 from imitable_aggregation import scoring
@@ -128,6 +129,7 @@ class Showing:
             first_held_out=asked.trial == episode.open_until + 1,
             notice=notice,
             error=error,
+            bonus=self._bonus() if asked.trial == episode.open_until + 1 else "",
             history=self._history(episode, rounds) if past else (),
         )
 
@@ -158,6 +160,10 @@ class Showing:
             shaded=self._shaded(connection, asked),
             history=self._history(episode, rounds[: asked.trial - 1]) if past else (),
         )
+
+    def _bonus(self) -> str:
+        """The rule of the bonus; empty where some have come by an open link, who are not paid."""
+        return "" if self.folder.config.platform.web.open else bonus_said(self.folder.config.pay)
 
     def _history(self, episode: Record, rounds: Sequence[Answered]) -> tuple[Past, ...]:
         polarity = self.content.targets[episode.target_id].polarity

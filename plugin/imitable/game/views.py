@@ -95,7 +95,7 @@ class Landing:
     """Consent text, plain paragraphs separated by blank lines; empty when the campaign states none."""
     contact: str
     pay: str
-    """One sentence on pay, or an empty string when nothing is paid."""
+    """What is paid, in a few sentences, or an empty string when nothing is."""
     resumed: bool
     """True when this link was used before: the button continues, and nothing is lost."""
 
@@ -123,6 +123,8 @@ class Round:
     """A friendly word on what just happened ("Recorded."), or empty."""
     error: str = ""
     """Why the last guess was not taken, with what to do; empty if there was none."""
+    bonus: str = ""
+    """The rule of the bonus, on the round where it begins to be decided; empty elsewhere and where none is paid."""
     history: tuple[Past, ...] = ()
     """The rounds of this episode before this one, in order."""
 
