@@ -12,6 +12,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from . import figures, printed, sentences
+from .contrast_words import in_words, noun
 from .findings import Findings
 from .ranking import APART, EASY, LEARNABLE
 from .sentences import per_cent, skill
@@ -78,7 +79,7 @@ def render(findings: Findings) -> str:
         words={
             "findings": sentences.findings(f),
             "crowd": sentences.crowd(f),
-            "groups": [] if f.groups is None else sentences.groups(f.groups, f.coverage),
+            "groups": [] if f.groups is None else in_words(f.groups, f.coverage, noun=_kind(f.ranking)),
             "excluded": sentences.excluded(f),
             "sources": sentences.sources(f),
         },
@@ -106,6 +107,11 @@ def render(findings: Findings) -> str:
         learnable=LEARNABLE,
         per_cent=per_cent(f.coverage),
     )
+
+
+def _kind(ranking: pd.DataFrame) -> str:
+    """What the targets are called."""
+    return noun(ranking["kind"]) if "kind" in ranking else "targets"
 
 
 def _name(name: str) -> Markup:

@@ -205,31 +205,3 @@ def sources(f: Findings) -> list[str]:
     elif slope > LINKED:
         told.append("More skilled annotators met easier targets; the ranking allows for that.")
     return told
-
-
-ESTIMANDS = {
-    "imitability": ("more imitable", "less imitable"),
-    "start": ("easier at the start", "harder at the start"),
-    "gain": ("learned more", "learned less"),
-}
-
-
-def groups(table: pd.DataFrame, coverage: float, most: int = 12) -> list[str]:
-    """Contrasts of imitability in interval language, for targets like these where that is known."""
-    of = table[table["estimand"] == "imitability"]
-    like = of[of["population"] == "like_these"]
-    of = like if len(like) else of
-    told = []
-    for row in of.head(most).to_dict(orient="records"):
-        where = "" if row["population"] == "like_these" else " (these targets)"
-        span = f"{skill(row['difference'])}, {per_cent(coverage)} interval {skill(row['low'])} to {skill(row['high'])}"
-        a, b = f"{row['factor']}: {row['level_a']}", f"{row['level_b']}"
-        if row["low"] > 0 or row["high"] < 0:
-            way = ESTIMANDS["imitability"][0 if row["low"] > 0 else 1]
-            told.append(f"{a} is {way} than {b}{where}: difference {span}.")
-        else:
-            told.append(
-                f"{a} against {b}{where}: not settled; difference {span}, and the first is above with a probability of"
-                f" {skill(row['p_positive'])}."
-            )
-    return told

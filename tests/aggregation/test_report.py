@@ -84,20 +84,20 @@ def test_a_clear_order_is_not_called_groups() -> None:
     )
 
 
-def test_groups_are_told_in_the_language_of_intervals() -> None:
-    told = [line.replace("\N{NO-BREAK SPACE}", " ") for line in sentences.groups(contrasts(), 0.9)]
-    assert told == [
-        "model_id: gpt2 is more imitable than pythia: difference 0.20, 90 % interval 0.10 to 0.30.",
-        "model_id: gpt2 against opt: not settled; difference 0.01, 90 % interval −0.09 to 0.11, and the first is above"
-        " with a probability of 0.60.",
-        "model_id: opt is less imitable than pythia: difference −0.30, 90 % interval −0.40 to −0.20.",
-    ]
+def test_groups_are_told_in_the_language_of_intervals(page: str) -> None:
+    told = words(page)
+    assert (
+        "Targets of gpt2 were more imitable than those of pythia by 0.20 (0.15 to 0.25; 90 % interval); for new targets"
+        " like these 0.10 to 0.30." in told
+    )
+    assert "Whether targets of gpt2 were more imitable than those of opt is open: a difference of 0.01" in told
+    assert "Targets of pythia were more imitable than those of opt by 0.30" in told
 
 
-def test_only_the_targets_played_are_named_as_such_where_no_others_are_known() -> None:
-    table = contrasts()
-    told = sentences.groups(table[table["population"] == "these"], 0.9)
-    assert told[0].startswith("model_id: gpt2 is more imitable than pythia (these targets): ")
+def test_groups_are_called_by_the_kind_of_their_targets() -> None:
+    base = found()
+    heads = base.ranking.assign(kind="head")
+    assert "Heads of gpt2 were more imitable" in words(render(replace(base, ranking=heads)))
 
 
 def test_who_is_left_out_is_said_with_what_that_does(page: str) -> None:
