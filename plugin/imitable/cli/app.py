@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from imitable import __version__
-from imitable.cli import building, planning
+from imitable.cli import building, planning, playing
 from imitable.cli.building import Campaign, plain
 from imitable.errors import ImitableError
 
@@ -75,6 +75,7 @@ app.command()(building.build)
 app.command()(building.verify)
 app.command()(building.inspect)
 app.command("train-probe")(building.train_probe)
+app.command()(playing.preview)
 
 
 @app.command()

@@ -93,12 +93,12 @@ def _insert_once(table: Table, dialect: str) -> Any:
     return insert.on_conflict_do_nothing().returning(next(iter(table.primary_key)))
 
 
-def open_store(folder: Folder) -> Store:
-    """Open the campaign's database and bring its tables up to date.
+def open_store(folder: Folder, *, url: str | None = None) -> Store:
+    """Open the campaign's database and bring its tables up to date. `url` is for another than the one configured.
 
     Raises StoreError for a database that cannot be reached, is newer than this version, or is another campaign's.
     """
-    url = os.environ.get("IMITABLE_STORE_URL") or folder.config.store.url
+    url = url or os.environ.get("IMITABLE_STORE_URL") or folder.config.store.url
     engine = _engine(url, folder.path)
     store = Store(engine, folder)
     try:

@@ -1,0 +1,139 @@
+"""`imitable preview`: every page that annotators will see, on the practice target. The campaign is not touched."""
+
+from __future__ import annotations
+
+import socket
+import tempfile
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+from imitable.campaign import open_folder
+from imitable.errors import MissingExtra, PlatformError
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from imitable.game import Game
+    from imitable.game.views import View
+
+HOST = "127.0.0.1"
+
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",
+}
+
+_PAGES: tuple[tuple[str, Callable[[View], bool]], ...] = (
+    ("The warm-up", lambda view: view.kind == "round"),
+    ("A round with an answer", lambda view: view.kind == "round" and not getattr(view, "tutorial", True)),
+    ("A round without an answer", lambda view: getattr(view, "first_held_out", False)),
+    ("The three questions", lambda view: view.kind == "questions"),
+    ("The last page", lambda view: view.kind == "done"),
+)
+
+
+def preview(directory: Path, *, port: int = 0, ready: Callable[[str], object]) -> None:
+    """Serve the pages on this machine alone until interrupted, on the practice target, in a store of their own.
+
+    `ready` is told the address. The campaign need not be built; nothing in its folder or store is read or written but
+    campaign.toml, the key and the consent text.
+    """
+    try:
+        import uvicorn
+    except ImportError as error:
+        raise MissingExtra("serve", wanted_for="Previewing the pages") from error
+    from imitable.game import Game
+    from imitable.game.practising import practice_folder, practice_records
+    from imitable.store import load_build, open_store
+
+    real = open_folder(directory)
+    with tempfile.TemporaryDirectory(prefix="imitable-preview-") as home:
+        folder = practice_folder(real, Path(home))
+        store = open_store(folder, url="sqlite")
+        try:
+            load_build(store, name="preview", build_hash="0" * 64, records=practice_records(folder))
+            try:
+                listening = socket.create_server((HOST, port))
+            except OSError as error:
+                raise PlatformError(
+                    f"Port {port} on {HOST} cannot be opened ({error.strerror}). Choose another with --port."
+                ) from error
+            with listening:
+                app = preview_app(Game(folder, store))
+                ready(f"http://{HOST}:{listening.getsockname()[1]}/")
+                config = uvicorn.Config(
+                    app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=3
+                )
+                uvicorn.Server(config).run(sockets=[listening])
+        finally:
+            store.close()
+
+
+def preview_app(game: Game) -> Starlette:
+    """A list of all pages, each a button that opens it in a sitting of its own; behind it the game as it is."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from starlette.applications import Starlette
+    from starlette.concurrency import run_in_threadpool
+    from starlette.responses import HTMLResponse
+    from starlette.routing import Mount, Route
+
+    import imitable_templates.web
+    from imitable.game.web import web_app
+
+    pages = Environment(
+        loader=FileSystemLoader(imitable_templates.web.__path__[0]), autoescape=True, undefined=StrictUndefined
+    )
+    numbers = count(1)
+
+    def listed() -> str:
+        return pages.get_template("preview.html.j2").render(
+            view=SimpleNamespace(kind="preview"),
+            token="",
+            title=game.folder.config.campaign.name,
+            static="/static/",
+            root="",
+            code=_link(game, next(numbers)),
+            buttons=[button for name, there in _PAGES for button in _buttons(game, next(numbers), name, there)],
+        )
+
+    async def index(_request: Request) -> Response:
+        return HTMLResponse(await run_in_threadpool(listed), headers=_HEADERS)
+
+    return Starlette(routes=[Route("/", index), Mount("/", web_app(game))])
+
+
+def _link(game: Game, number: int) -> str:
+    from imitable.game import make_links
+
+    [link] = make_links(game.store, game.folder, platform="web", names=[f"preview-{number}"], now=game.clock())
+    return link.code
+
+
+def _buttons(game: Game, number: int, name: str, there: Callable[[View], bool]) -> list[dict[str, object]]:
+    """What opens a page: the sitting's token, once it was played so far; after a round, what opens its answer too."""
+    from imitable.game.views import Questions, Round
+
+    token = game.start(_link(game, number), agreed=True)
+    view = game.view(token)
+    while not there(view) and view.kind != "done":
+        if isinstance(view, Round) and view.tutorial:
+            game.tutorial(token, view.round_id, "6.5")
+        elif isinstance(view, Round):
+            game.guess(token, view.round_id, "6.5")
+        elif isinstance(view, Questions):
+            game.answer(token, view.episode_id, fun="3", interest="3", explanation="")
+        view = game.view(token)
+    made: list[dict[str, object]] = [{"name": name, "action": "/play", "fields": {"token": token}}]
+    if isinstance(view, Round) and not view.tutorial and view.phase == "practice":
+        fields = {"token": token, "round_id": view.round_id, "guess": "6.5"}
+        made.append({"name": "The answer to it", "action": "/guess", "fields": fields})
+    return made
