@@ -77,8 +77,8 @@ def read_content(store: Store) -> Content:
     return Content(targets, stimuli, build_hash)
 
 
-_BEFORE, _AFTER = 28, 20
-"""Characters of text around the marked token, at most, that a reminder of a round has."""
+_BEFORE, _FOCUS, _AFTER = 28, 40, 20
+"""Characters, at most, that a reminder of a round has before, of and after its marked token."""
 
 
 def reminder(stimulus: Stimulus) -> Stimulus:
@@ -88,7 +88,8 @@ def reminder(stimulus: Stimulus) -> Stimulus:
         before = "…" + (before[-_BEFORE:].partition(" ")[2] or before[-_BEFORE:])
     if len(after) > _AFTER:
         after = (after[:_AFTER].rpartition(" ")[0] or after[:_AFTER]) + "…"
-    return Stimulus(before, stimulus.focus, after)
+    focus = stimulus.focus if len(stimulus.focus) <= _FOCUS else stimulus.focus[:_FOCUS] + "…"
+    return Stimulus(before, focus, after)
 
 
 def heat_map(text: str, offsets: Sequence[Sequence[int]], values: Sequence[float], position: int) -> ExampleText:
