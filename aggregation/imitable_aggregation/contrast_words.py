@@ -30,8 +30,8 @@ def in_words(
 ) -> list[str]:
     """One sentence a contrast of groups.csv, the first `most`, about one estimand.
 
-    `Neurons of layer 3 were more imitable than those of layer 0 by 0.12 (0.03 to 0.21; 90% interval)`, and where new
-    targets of the kinds would lie. Where the interval of these targets holds 0, the sentence says that it is open.
+    `The 9 neurons of layer 3 were more imitable than the 7 of layer 0 by 0.12 (0.03 to 0.21; 90% interval)`, and where
+    new targets of the kinds would lie. Where the interval of these targets holds 0, the sentence says that it is open.
     """
     of = groups[groups["estimand"] == estimand]
     these = of[of["population"] == "these"].head(most)
@@ -48,16 +48,22 @@ def _key(row: dict[Any, Any]) -> tuple[Any, ...]:
 
 
 def _sentence(row: dict[Any, Any], like: dict[Any, Any] | None, interval: str, noun: str, more: str) -> str:
-    a, b = (_named(row["factor"], row[f"level_{side}"]) for side in "ab")
+    sides = [(_named(row["factor"], row[f"level_{side}"]), row[f"n_{side}"]) for side in "ab"]
     value, low, high = row["difference"], row["low"], row["high"]
     turned = value < 0
     if turned:
-        a, b, value, low, high = b, a, -value, -high, -low
+        sides, value, low, high = sides[::-1], -value, -high, -low
+    (a, n_a), (b, n_b) = sides
+    if row["factor"] == LEVEL:
+        one, other, were = f"{noun} {a}", f"those {b}", "were"
+    else:
+        one = f"the {n_a:,} {noun} {a}" if n_a > 1 else f"the one {noun.removesuffix('s')} {a}"
+        other, were = f"the {n_b:,} {b}" if n_b > 1 else f"the one {b}", "were" if n_a > 1 else "was"
     span = f"{skill(value)} ({skill(low)} to {skill(high)}; {interval} interval)"
     if low > 0:
-        said = f"{noun[:1].upper()}{noun[1:]} {a} were {more} than those {b} by {span}"
+        said = f"{one[:1].upper()}{one[1:]} {were} {more} than {other} by {span}"
     else:
-        said = f"Whether {noun} {a} were {more} than those {b} is open: a difference of {span}"
+        said = f"Whether {one} {were} {more} than {other} is open: a difference of {span}"
     if like is None:
         return f"{said}."
     ends = (like["low"], like["high"]) if not turned else (-like["high"], -like["low"])

@@ -221,16 +221,22 @@ def test_the_order_of_targets_changes_nothing(order: list[int], arms: list[str])
 def test_sentences_say_what_the_intervals_say() -> None:
     base = {"factor": "layer", "level_a": "0", "level_b": "3", "estimand": "imitability", "p_positive": 0.01}
     rows = [
-        {**base, "population": "these", "difference": -0.12, "low": -0.21, "high": -0.03, "n_a": 9, "n_b": 9},
-        {**base, "population": "like_these", "difference": -0.12, "low": -0.26, "high": 0.02, "n_a": 9, "n_b": 9},
+        {**base, "population": "these", "difference": -0.12, "low": -0.21, "high": -0.03, "n_a": 9, "n_b": 7},
+        {**base, "population": "like_these", "difference": -0.12, "low": -0.26, "high": 0.02, "n_a": 9, "n_b": 7},
     ]
     told = in_words(pd.DataFrame(rows), noun="neurons")[0].replace("\N{NO-BREAK SPACE}", "")
     assert told == (
-        "Neurons of layer 3 were more imitable than those of layer 0 by 0.12 (0.03 to 0.21; 90% interval); "
+        "The 7 neurons of layer 3 were more imitable than the 9 of layer 0 by 0.12 (0.03 to 0.21; 90% interval); "
         "for new neurons like these −0.02 to 0.26."
     )
     rows[0] |= {"high": 0.01}
-    assert in_words(pd.DataFrame(rows))[0].startswith("Whether targets of layer 3 were more imitable than those of")
+    assert in_words(pd.DataFrame(rows))[0].startswith(
+        "Whether the 7 targets of layer 3 were more imitable than the 9 of"
+    )
+    rows[0]["n_b"] = 1
+    assert in_words(pd.DataFrame(rows))[0].startswith(
+        "Whether the one target of layer 3 was more imitable than the 9 of"
+    )
     level = {"factor": "level", "level_a": "examples", "level_b": "text"}
     rows = [{**row, **level, "difference": 0.1, "low": 0.05, "high": 0.15} for row in rows]
     assert in_words(pd.DataFrame(rows))[0].startswith("Targets at the level examples were more imitable than those at")

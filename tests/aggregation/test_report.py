@@ -87,17 +87,17 @@ def test_a_clear_order_is_not_called_groups() -> None:
 def test_groups_are_told_in_the_language_of_intervals(page: str) -> None:
     told = words(page)
     assert (
-        "Targets of gpt2 were more imitable than those of pythia by 0.20 (0.15 to 0.25; 90 % interval); for new targets"
-        " like these 0.10 to 0.30." in told
+        "The 6 targets of gpt2 were more imitable than the 6 of pythia by 0.20 (0.15 to 0.25; 90 % interval); for new"
+        " targets like these 0.10 to 0.30." in told
     )
-    assert "Whether targets of gpt2 were more imitable than those of opt is open: a difference of 0.01" in told
-    assert "Targets of pythia were more imitable than those of opt by 0.30" in told
+    assert "Whether the 6 targets of gpt2 were more imitable than the 6 of opt is open: a difference of 0.01" in told
+    assert "The 6 targets of pythia were more imitable than the 6 of opt by 0.30" in told
 
 
 def test_groups_are_called_by_the_kind_of_their_targets() -> None:
     base = found()
     heads = base.ranking.assign(kind="head")
-    assert "Heads of gpt2 were more imitable" in words(render(replace(base, ranking=heads)))
+    assert "The 6 heads of gpt2 were more imitable" in words(render(replace(base, ranking=heads)))
 
 
 def test_who_is_left_out_is_said_with_what_that_does(page: str) -> None:
