@@ -44,7 +44,7 @@ class WebLinks:
                 "publish again."
             )
         if Decimal(folder.config.pay.base) or Decimal(folder.config.pay.bonus_per_point):
-            step += " imitable does not pay yet: what [pay] says is for you to hand over yourself."
+            step += " imitable does not pay yet: the page promises what [pay] says, and it is for you to hand over."
         if dry_run:
             return Published(what, (), f"Nothing was made. Without --dry-run this writes {path}.")
         names = [f"link-{number:04d}" for number in range(1, count + 1)]
