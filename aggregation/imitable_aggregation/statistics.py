@@ -29,6 +29,8 @@ from .sums import (
     target_table,
 )
 
+TOGETHER = 24
+"""Columns of the episodes that are fetched together."""
 ITEM_COLUMNS = ["target_id", "item_id", "truth", "n", "y", "yy", "w0", "w1", "w2", "h_n", "h_y", "h_yy", "h_g", "h_gg"]
 
 
@@ -108,7 +110,7 @@ def collect_from(guesses: Any, place: Engine) -> Statistics:
     knots = usual_knots(rounds, place)
     kept = place.keep(episode_sums(rounds, known, knots, place), "episode_sums")
     targets = place.fetch(target_table(guesses))
-    episodes = place.fetch(kept.select(*EPISODE_COLUMNS).order_by("episode_id"))
+    episodes = _a_few_at_a_time(kept, place)
     episodes.insert(6, "low", episodes["target_id"].map(targets.set_index("target_id")["low"]))
     return Statistics(
         episodes=episodes,
@@ -120,6 +122,16 @@ def collect_from(guesses: Any, place: Engine) -> Statistics:
         _known=known,
         _engine=place,
     )
+
+
+def _a_few_at_a_time(kept: Any, place: Engine) -> pd.DataFrame:
+    """All episodes by their id; some columns at a time, since what an engine hands over stands beside the frame."""
+    names = [name for name in EPISODE_COLUMNS if name != "episode_id"]
+    parts = [
+        place.fetch(kept.select("episode_id", *names[begin : begin + TOGETHER]).order_by("episode_id"))
+        for begin in range(0, len(names), TOGETHER)
+    ]
+    return pd.concat([parts[0], *(part.drop(columns="episode_id") for part in parts[1:])], axis=1)
 
 
 def _people(rounds: Any, known: Any, episodes: Any, place: Engine) -> pd.DataFrame:
