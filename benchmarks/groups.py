@@ -68,7 +68,7 @@ def _contrasts(played: list[tuple[Fit, Simulated, pd.Series]], slopes: np.ndarra
 
     def chances(level: np.ndarray) -> np.ndarray:
         weight = np.exp(np.outer((level - mean) / sd, slopes))
-        return weight / weight.sum(axis=1, keepdims=True)
+        return np.asarray(weight / weight.sum(axis=1, keepdims=True))
 
     new = (chances(every) * every[:, None]).sum(axis=0) / chances(every).sum(axis=0)
     for at, ((fitted, _, means), truth) in enumerate(zip(played, truths, strict=True)):
@@ -77,8 +77,8 @@ def _contrasts(played: list[tuple[Fit, Simulated, pd.Series]], slopes: np.ndarra
         targets = pd.DataFrame({"target_id": fitted.target_ids, "arm": [f"g{one}" for one in group]})
         table = groups_table(fitted.samples, fitted.target_ids, targets, ["arm"])
         table = table[table["estimand"] == "imitability"]
-        for (a, b), rows in table.groupby(["level_a", "level_b"]):
-            one, other = int(a[1:]), int(b[1:])
+        for pair, rows in table.groupby(["level_a", "level_b"]):
+            one, other = (int(name[1:]) for name in pair)  # type: ignore[index]  # a pair of names
             like, these = (rows[rows["population"] == name].iloc[0] for name in ("like_these", "these"))
             of = truth[group == one].mean() - truth[group == other].mean()
             plain = stats.ttest_ind(means[group == one], means[group == other], equal_var=False)

@@ -101,7 +101,7 @@ def _facts(found: Fit, campaign: Simulated) -> dict[str, float]:
     truth = campaign.imitability[[int(name[-6:]) for name in found.target_ids]]
     value = found.targets["imitability"].to_numpy()
     ranks = (-found.samples["held_out"]).argsort(axis=1).argsort(axis=1)
-    low, high = (np.quantile(ranks, q, axis=0, method=m) for q, m in ((0.05, "lower"), (0.95, "higher")))
+    low, high = np.quantile(ranks, 0.05, axis=0, method="lower"), np.quantile(ranks, 0.95, axis=0, method="higher")
     k = round(len(value) / 10)
     return {
         "tau": float(kendalltau(value, truth).statistic),
