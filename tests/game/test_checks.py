@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from sqlalchemy import select
 
-from imitable.campaign.config import read_config
+from imitable.campaign import read_config
 from imitable.commands.export import export
 from imitable.errors import CampaignError
 from imitable.game.checks import CHECKS, Check, check_of

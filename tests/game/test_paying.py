@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from imitable.campaign.config import Pay
+from imitable.campaign import Pay
 from imitable.game.paying import bonus_said, pay_said
 from imitable.game.views import Landing, Round
 from playing import Table

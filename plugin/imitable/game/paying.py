@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from imitable.campaign.config import Pay
+from imitable.campaign import Pay
 
 
 def pay_said(pay: Pay) -> str:

@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from imitable.campaign import Folder
-from imitable.campaign.config import Campaign, Platforms, Serve, Store, Web
+from imitable.campaign import Campaign, Folder, Platforms, Serve, Store, Web
 from imitable.game import toy
 from imitable.game.views import ExampleText
 from imitable.rounds import AnswerKey, Example, Item, PlayedTarget, Split

@@ -1,0 +1,168 @@
+"""campaign.toml, the tables of how it is played, served and paid."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, model_validator
+
+from imitable.campaign.material import Table
+
+_LEVELS_YET = ("text", "examples")
+_CHECKS = 5
+"""Attention checks that there are."""
+
+
+def _money(text: str) -> str:
+    amount = Decimal(text)
+    if not amount.is_finite() or amount < 0 or amount != round(amount, 2):
+        raise ValueError('must be an amount of zero or more with at most two decimals, such as "3.00"')
+    return text
+
+
+Amount = Annotated[str, Field(pattern=r"^\d+(\.\d+)?$"), AfterValidator(_money)]
+"""Money as text, in the campaign's currency, so that no float ever holds it."""
+
+
+class Pool(Table):
+    """pool = { practice = 60, held_out = 40 }"""
+
+    practice: int = Field(default=60, ge=2)
+    """Items a target has for practice rounds, at most."""
+    held_out: int = Field(default=40, ge=2)
+    """Items a target has for held-out rounds, at most."""
+
+
+class Episode(Table):
+    """[episode]"""
+
+    levels: list[str] = Field(default=["examples"], min_length=1)
+    """What is seen besides the text; with several, each episode gets one at random."""
+    practice: int = Field(default=15, ge=0)
+    """Rounds with the truth shown after the guess."""
+    held_out: int = Field(default=5, ge=0)
+    """Rounds without; they measure."""
+    pool: Pool = Pool()
+    shade_reveal: bool = True
+    """Once a practice round is answered, its whole text is shaded by the activation at every token."""
+    checks: list[Annotated[int, Field(ge=1)]] = Field(default=[])
+    """Trials at which an attention check stands, a text that says what to answer; never counted, and beyond the rounds
+    of `practice` and `held_out`."""
+    repeats: list[Annotated[int, Field(ge=1)]] = Field(default=[])
+    """Trials at which an earlier practice item comes again; practice rounds too, and beyond those of `practice`."""
+    abandon_after_minutes: float = Field(default=30, gt=0)
+    """An unfinished episode gives its place back after this long without a guess."""
+
+    @property
+    def rounds(self) -> int:
+        """Rounds of one episode, of every kind."""
+        return self.practice + self.held_out + len(self.checks) + len(self.repeats)
+
+    @model_validator(mode="after")
+    def _places_are_there(self) -> Episode:
+        places = [*self.checks, *self.repeats]
+        twice = next((trial for trial in places if places.count(trial) > 1), None)
+        if twice is not None:
+            raise ValueError(f"checks and repeats name trial {twice} twice; give each its own")
+        if places and max(places) > self.rounds:
+            raise ValueError(f"checks and repeats name trial {max(places)}, and an episode has {self.rounds}")
+        if len(self.checks) > _CHECKS:
+            raise ValueError(f"there are only {_CHECKS} different checks; name fewer trials")
+        for at, trial in enumerate(sorted(self.repeats)):
+            before = trial - 1 - at - sum(check < trial for check in self.checks)  # of the rounds that are drawn
+            if before > self.practice or min(before, self.practice) <= at:
+                raise ValueError(
+                    f"the repeat at trial {trial} has no practice round to repeat, or comes after them; place repeats "
+                    "among the practice rounds"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _fits(self) -> Episode:
+        unknown = [level for level in self.levels if level not in _LEVELS_YET]
+        if unknown:
+            raise ValueError(f"level '{unknown[0]}' is not one of {', '.join(_LEVELS_YET)}")
+        if len(set(self.levels)) != len(self.levels):
+            raise ValueError("levels repeats itself")
+        if self.practice + self.held_out == 0:
+            raise ValueError("an episode without rounds cannot be played")
+        if self.practice > self.pool.practice or self.held_out > self.pool.held_out:
+            raise ValueError("an episode needs more rounds than its pool has items; enlarge pool")
+        return self
+
+
+class Sitting(Table):
+    """[sitting]"""
+
+    episodes: int = Field(default=4, ge=1)
+    """Episodes, on different targets, that one annotator plays in one go."""
+    minutes: int = Field(default=15, ge=1)
+    """How long that takes, as annotators are told."""
+
+
+class Serve(Table):
+    """[serve]"""
+
+    public_url: str | None = Field(default=None, pattern=r"^https?://[^\s?#]+$")
+    """Where annotators reach the game; links start with it."""
+
+
+class Store(Table):
+    """[store]"""
+
+    url: str = "sqlite"
+    """`sqlite` (DIR/campaign.db) or postgresql://...; IMITABLE_STORE_URL overrides it."""
+
+
+class Web(Table):
+    """[platform.web]"""
+
+    annotators_per_target: int = Field(default=10, ge=1)
+    """Finished episodes wanted for each target and level."""
+    open: bool = False
+    """True: anyone with the address may play, unpaid. False: personal links only."""
+
+
+class LabelStudio(Table):
+    """[platform.label_studio]"""
+
+    url: str = "http://localhost:8080"
+    annotators_per_target: int = Field(default=10, ge=1)
+    proxied: bool = False
+
+
+class Prolific(Table):
+    """[platform.prolific]"""
+
+    places: int = Field(default=30, ge=1)
+    annotators_per_target: int = Field(default=10, ge=1)
+
+
+class MTurk(Table):
+    """[platform.mturk]"""
+
+    endpoint_url: str | None = None
+    annotators_per_target: int = Field(default=10, ge=1)
+
+
+class Platforms(Table):
+    """[platform]"""
+
+    web: Web = Web()
+    label_studio: LabelStudio | None = None
+    prolific: Prolific | None = None
+    mturk: MTurk | None = None
+
+
+class Pay(Table):
+    """[pay]"""
+
+    currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$")
+    base: Amount = "0.00"
+    """For a sitting."""
+    bonus_per_point: Amount = "0.00"
+    """For each point above par in the held-out rounds."""
+    floor_per_hour: Amount = "0.00"
+    cap: Amount | None = None
+    """For the whole campaign, fees included."""
