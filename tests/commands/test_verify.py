@@ -184,17 +184,43 @@ def test_threads_do_not_matter(directory: Path) -> None:
         torch.set_num_threads(1)
 
 
-@pytest.mark.parametrize("left", ["[]", "{}", '{"build_hash": "x"}', "null", "3"])
-def test_a_damaged_report_is_named_with_the_way_out(small_campaign: Path, left: str) -> None:
+@pytest.mark.parametrize("left", ["", "[]", "{}", '{"build_hash": "x"}', "null", "3", "\x00"])
+def test_a_damaged_report_is_named_with_the_way_out(left: str, small_campaign: Path) -> None:
     (small_campaign / "build" / "report.json").write_text(left)
-    with pytest.raises(BuildError, match=r"report\.json is damaged .*run 'imitable build' again"):
+    with pytest.raises(BuildError, match=r"report\.json is damaged .*build and run 'imitable build' again\.$"):
         verify(small_campaign)
 
 
-def test_a_report_whose_models_say_too_little_is_damaged(small_campaign: Path) -> None:
+DAMAGED: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
+    "a model without its hash": (lambda told: told["models"][0].pop("sha256"), "one of its models does not say sha256"),
+    "a hash that is none": (lambda told: told["models"][0].update(sha256=3), "one of its models does not say sha256"),
+    "a model that is none": (
+        lambda told: told["models"].append(1),
+        "one of its models does not say model_id, sha256, device, files",
+    ),
+    "files in a list": (lambda told: told.update(files=[]), "it does not say files"),
+    "no reason": (lambda told: told["left_out"].append({"target_id": "a"}), "what is left out does not say reason"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_a_report_that_says_too_little_is_damaged(damage: str, small_campaign: Path) -> None:
+    spoil, said = DAMAGED[damage]
     path = small_campaign / "build" / "report.json"
-    report = json.loads(path.read_text())
-    del report["models"][0]["sha256"]
-    path.write_text(json.dumps(report))
-    with pytest.raises(BuildError, match=r"report\.json is damaged \('sha256'\)"):
+    told = json.loads(path.read_text())
+    spoil(told)
+    path.write_text(json.dumps(told))
+    with pytest.raises(BuildError, match=rf"report\.json is damaged \({said}\)"):
         verify(small_campaign)
+
+
+def test_after_a_damaged_report_the_command_s_own_advice_mends_the_campaign(small_campaign: Path) -> None:
+    report = small_campaign / "build" / "report.json"
+    before = report.read_bytes()
+    report.write_bytes(before[:200])
+    done = CliRunner().invoke(app, ["verify", str(small_campaign)])
+    assert isinstance(done.exception, BuildError)
+    shutil.rmtree(small_campaign / "build")
+    build(small_campaign)
+    assert report.read_bytes() == before
+    assert CliRunner().invoke(app, ["verify", str(small_campaign), "--sample", "5"]).exit_code == 0

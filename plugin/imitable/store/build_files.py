@@ -132,7 +132,7 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-_REPORTED = {
+_REPORTED: dict[str, type] = {
     "build_hash": str,
     "files": dict,
     "models": list,
@@ -143,22 +143,32 @@ _REPORTED = {
 }
 """What every report says, and as what."""
 
+_OF_A_MODEL: dict[str, type] = {"model_id": str, "sha256": str, "device": str, "files": dict}
+_OF_ONE_LEFT_OUT: dict[str, type] = {"target_id": str, "reason": str}
+
 
 def read_report(folder: Path) -> dict[str, Any] | None:
     """The report of the build in DIR/build, or None when there is none."""
     path = folder / "report.json"
     try:
         report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        lacking = [name for name, kind in _REPORTED.items() if not isinstance(report.get(name), kind)]
-        if lacking:
-            raise ValueError(f"it does not say {', '.join(lacking)}")
+        _must_say(report, _REPORTED, "it")
         for model in report["models"]:
-            _ = model["model_id"], model["sha256"], model["device"], model["files"]
+            _must_say(model, _OF_A_MODEL, "one of its models")
+        for left_out in report["left_out"]:
+            _must_say(left_out, _OF_ONE_LEFT_OUT, "what is left out")
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+    except (ValueError, OSError) as error:
         raise BuildError(f"{path} is damaged ({error}). Remove {folder} and run 'imitable build' again.") from error
     return report
+
+
+def _must_say(table: Any, kinds: dict[str, type], whose: str) -> None:
+    known = table if isinstance(table, dict) else {}
+    lacking = [name for name, kind in kinds.items() if not isinstance(known.get(name), kind)]
+    if lacking:
+        raise ValueError(f"{whose} does not say {', '.join(lacking)}")
 
 
 def read_build(folder: Path) -> dict[str, list[Any]]:
