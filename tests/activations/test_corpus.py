@@ -228,14 +228,33 @@ def test_the_second_corpus_is_one_of_its_own(tmp_path: Path) -> None:
     assert held_out_corpus(named, base=tmp_path) == Corpus(path="owner/set", subset="en", split="test", column="t")
 
 
-@pytest.mark.parametrize("spelling", ["./a.txt", "sub/../a.txt", "link.txt", "*.txt", "{base}/a.txt"])
-def test_a_second_corpus_that_is_the_first_by_another_name_is_refused(tmp_path: Path, spelling: str) -> None:
+SPELLINGS = ["./a.txt", "sub/../a.txt", "a.txt/", "link.txt", "*.txt", ".", "{base}/a.txt"]
+
+
+@pytest.mark.parametrize("split", [None, "test"])  # a text file has no splits
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_second_corpus_that_is_the_first_by_another_name_is_refused(
+    spelling: str, split: str | None, tmp_path: Path
+) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "a.txt").write_text("One.")
     (tmp_path / "link.txt").symlink_to(tmp_path / "a.txt")
-    corpus = Corpus(path="a.txt", held_out_path=spelling.format(base=tmp_path))
-    with pytest.raises(CorpusError, match=r"held_out_path reads .*a\.txt, and so does path.*Name another file"):
+    corpus = Corpus(path="a.txt", held_out_path=spelling.format(base=tmp_path), held_out_split=split)
+    with pytest.raises(CorpusError, match=r"held_out_path reads .*a\.txt, and so does path.*remove held_out_path\.$"):
         held_out_corpus(corpus, base=tmp_path)
+
+
+def test_the_built_in_corpus_has_no_splits_either(tmp_path: Path) -> None:
+    twice = Corpus(path="builtin:tinystories", held_out_path="builtin:tinystories", held_out_split="test")
+    with pytest.raises(CorpusError, match=r"held_out_path reads .*tinystories\.txt, and so does path"):
+        held_out_corpus(twice, base=tmp_path)
+
+
+def test_addresses_and_other_files_may_be_second_corpora(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("One.")
+    (tmp_path / "b.txt").write_text("One.")
+    for path, held_out in [("a.txt", "b.txt"), ("s3://a/a.txt", "s3://a/./a.txt"), ("a.txt", "builtin:tinystories")]:
+        assert held_out_corpus(Corpus(path=path, held_out_path=held_out), base=tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,12 @@ MISTAKES: dict[str, Mistake] = {
         r"There is no model folder .*/c/model\. Correct",
     ),
     "no corpus there": ('"corpus.txt"', '"corpse.txt"', CorpusError, r"No corpus at .*corpse\.txt"),
+    "a second corpus that is the first": (
+        '"corpus.txt"',
+        '"corpus.txt"\nheld_out_path = "./corpus.txt"',
+        CorpusError,
+        r"held_out_path reads .*/c/corpus\.txt, and so does path",
+    ),
     "windows longer than the model": (
         "max_tokens = 32",
         "max_tokens = 600",

@@ -52,21 +52,22 @@ def held_out_corpus(corpus: Corpus, *, base: Path) -> Corpus | None:
         "held_out_split": None,
     }
     other = corpus.model_copy(update=second)
-    if other.split == corpus.split:
-        mine, theirs = (_files(one, base) for one in (corpus, other))
-        if both := sorted(mine & theirs):
-            raise CorpusError(
-                f"[corpus] held_out_path reads {both[0]}, and so does path: held-out items must come from other texts. "
-                "Name another file, or remove held_out_path."
-            )
+    mine, theirs = (_files(one, base) for one in (corpus, other))
+    if both := sorted(mine & theirs):
+        raise CorpusError(
+            f"[corpus] held_out_path reads {both[0]}, and so does path: held-out items must come from other texts. "
+            "Name another file, or remove held_out_path."
+        )
     return other
 
 
 def _files(corpus: Corpus, base: Path) -> set[Path]:
     """The files of this machine that a corpus is read from, as they really are."""
-    if corpus.path.startswith("builtin:") or is_address(corpus.path):
+    if is_address(corpus.path):
         return set()
-    return {Path(source.shown).resolve() for source in local_sources(corpus, base)}
+    name = corpus.path.removeprefix("builtin:")
+    sources = local_sources(corpus, base) if name == corpus.path else builtin_sources(name)
+    return {Path(source.shown).resolve() for source in sources}
 
 
 def _texts(corpus: Corpus, base: Path) -> Iterator[Text]:
