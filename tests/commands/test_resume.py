@@ -1,21 +1,22 @@
-"""A build that is stopped, or killed, goes on shard by shard, and ends with the bytes of one that never was."""
+"""A build that is stopped, or killed, or finds the disk full, goes on shard by shard, to the bytes of a calm one."""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
 from building import build_bytes, campaign, edit, leftovers, stories
-from imitable.activations import Shard, Threads, Work
+from imitable.activations import Shard, Threads, Work, save_arrays
 from imitable.commands.build import build
 from imitable.errors import BuildError, CorpusError
 
@@ -143,14 +144,72 @@ def test_two_builds_at_once_are_told_apart(tmp_path: Path) -> None:
     assert build(directory).fresh
 
 
-def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: Any, **__: Any) -> None:
-        raise OSError(28, "No space left on device")
+def full() -> OSError:
+    return OSError(errno.ENOSPC, "No space left on device")
+
+
+def filling(save: Callable[..., None], stage: str, *, after: int) -> Callable[..., None]:
+    """`save_arrays` on a disk that is full once a stage has written some of its shards."""
+    left = [after]
+
+    def save_some(path: Path, **arrays: Any) -> None:
+        if path.parent.name.startswith(stage):
+            if not left[0]:
+                path.with_name(f"{path.name}.half").write_bytes(b"half")
+                raise full()
+            left[0] -= 1
+        save(path, **arrays)
+
+    return save_some
+
+
+@pytest.mark.parametrize("stage", ["scan", "draw"])
+@pytest.mark.usefixtures("small_shards")
+def test_a_build_that_finds_the_disk_full_goes_on_once_there_is_room(
+    stage: str, tmp_path: Path, calm: tuple[dict[str, bytes], int], ran: list[str]
+) -> None:
+    whole, shards = calm
+    directory = campaign(tmp_path / "c", chosen=CHOSEN)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("imitable.commands.work.save_arrays", filling(save_arrays, stage, after=3))
+        with pytest.raises(
+            BuildError,
+            match=r"cannot be written \(.*No space left.*\)\. Make room and build again; what was done is kept in",
+        ):
+            build(directory)
+    assert leftovers(directory) == [".build-work"]
+    ran.clear()
+    build(directory)
+    assert build_bytes(directory) == whole
+    assert leftovers(directory) == ["build"]
+    assert ran.count("scan") == (shards - 3 if stage == "scan" else 0)
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_a_disk_too_full_for_the_last_files_costs_no_shard(
+    tmp_path: Path, calm: tuple[dict[str, bytes], int], ran: list[str]
+) -> None:
+    def write(*_: Any, **__: Any) -> None:
+        raise full()
 
     directory = campaign(tmp_path / "c", chosen=CHOSEN)
-    monkeypatch.setattr("imitable.commands.work.save_arrays", full)
-    with pytest.raises(
-        BuildError, match=r"cannot be written \(.*No space left on device\)\. Make room and build again"
-    ):
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("pyarrow.parquet.write_table", write)
+        with pytest.raises(BuildError, match=r"build cannot be written \(.*No space left.*\)\. Make room for it and"):
+            build(directory)
+    assert leftovers(directory) == [".build-work"]
+    ran.clear()
+    build(directory)
+    assert build_bytes(directory) == calm[0]
+    assert ran.count("scan") == 0
+
+
+def test_a_disk_that_fails_otherwise_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    directory = campaign(tmp_path / "c", chosen=CHOSEN)
+    monkeypatch.setattr("imitable.commands.work.save_arrays", broken)
+    with pytest.raises(BuildError, match=r"cannot be written \(.*Input/output error\)\. Mend that and build again\.$"):
         build(directory)
     assert leftovers(directory) == []

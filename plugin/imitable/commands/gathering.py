@@ -152,7 +152,9 @@ def _cut(folder: Folder, loaded: Loaded, work: Path, progress: Progress) -> _Cou
             tick=advance,
         )
     counted = stream.counted()
-    done.write_text(json.dumps(counted.__dict__), encoding="utf-8")
+    half = done.with_name("cut.json.half")
+    half.write_text(json.dumps(counted.__dict__), encoding="utf-8")
+    half.rename(done)
     return counted
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import shutil
@@ -21,10 +22,11 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 @contextmanager
 def working(folder: Path) -> Iterator[None]:
-    """Hold a build's work folder: one build at a time. What it holds stays when the build is interrupted or killed.
+    """Hold a build's work folder: one build at a time.
 
-    Raises BuildError when another build holds it. When the build succeeds, or fails for a reason that the runner must
-    mend, nothing is left.
+    What it holds stays when the build is interrupted or killed, or the disk is full: the next one goes on with it. When
+    the build succeeds, or fails for another reason that the runner must mend, nothing is left. Raises BuildError when
+    another build holds it.
     """
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -46,13 +48,25 @@ def working(folder: Path) -> Iterator[None]:
             yield
         except KeyboardInterrupt:
             raise
-        except OSError as error:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise BuildError(f"{folder.parent} cannot be written ({error}). Make room and build again.") from error
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
+        except BaseException as error:
+            full = _no_room(error)
+            if not full:
+                shutil.rmtree(folder, ignore_errors=True)
+            if isinstance(error, OSError):
+                remedy = (
+                    f"Make room and build again; what was done is kept in {folder}"
+                    if full
+                    else "Mend that and build again"
+                )
+                raise BuildError(f"{folder.parent} cannot be written ({error}). {remedy}.") from error
             raise
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _no_room(error: BaseException) -> bool:
+    """Whether an error, or what it was translated from, is a disk or quota that is full."""
+    causes = (error, error.__cause__)
+    return any(isinstance(one, OSError) and one.errno in (errno.ENOSPC, errno.EDQUOT) for one in causes)
 
 
 class Stage:
