@@ -138,6 +138,23 @@ def test_a_damaged_file_is_named_with_the_way_out(copy: Path, tmp_path: Path, na
         load(copy, tmp_path)
 
 
+TOKENIZERS: dict[str, dict[str, Any]] = {
+    "nothing in it": {},
+    "no model": {"added_tokens": []},
+    "a model of no kind": {"added_tokens": [], "model": {"type": "BPE"}},
+    "no list of tokens": {"added_tokens": 3},
+}
+
+
+@pytest.mark.parametrize("damage", TOKENIZERS)
+def test_a_tokenizer_file_without_a_tokenizer_is_named_with_the_way_out(
+    damage: str, copy: Path, tmp_path: Path
+) -> None:
+    (copy / "tokenizer.json").write_text(json.dumps(TOKENIZERS[damage]))
+    with pytest.raises(ModelError, match=r"tokenizer\.json is damaged: .* Copy it from the model's source again\.$"):
+        load(copy, tmp_path)
+
+
 def test_weights_of_more_layers_than_the_configuration_has_are_refused(copy: Path, tmp_path: Path) -> None:
     change(copy / "config.json", num_hidden_layers=3)
     with pytest.raises(

@@ -24,7 +24,7 @@ from imitable.cli.app import app
 from imitable.commands.build import build
 from imitable.commands.serve import serve
 from imitable.commands.verify import verify
-from imitable.errors import BuildError
+from imitable.errors import BuildError, ModelError
 from imitable.store import open_store, tables
 from imitable.targets import write_vectors
 
@@ -110,6 +110,15 @@ def test_what_changed_is_named_with_exit_code_4_and_is_not_served(damage: Damage
     with pytest.raises(BuildError, match=r"^This is not the campaign that was built: .*" + said) as refused:
         serve(directory, port=0)
     assert str(refused.value).removeprefix("This is not the campaign that was built: ") in problems
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "config.json"])
+def test_a_model_whose_files_were_emptied_is_neither_verified_nor_served(name: str, directory: Path) -> None:
+    (directory / "model" / name).write_text("")
+    with pytest.raises(ModelError, match=rf"{name} is empty or damaged.*Copy it from the model's source again\.$"):
+        verify(directory)
+    with pytest.raises(BuildError, match=rf"not the campaign that was built: .*{name} changed since"):
+        serve(directory, port=0)
 
 
 def test_changed_weights_show_in_the_truths_too(directory: Path) -> None:

@@ -4,7 +4,8 @@ from imitable.activations.anatomy import Anatomy, mlp_sites, study
 from imitable.activations.corpus import Fingerprint, Text, held_out_corpus, read_corpus, stream_corpus
 from imitable.activations.cutting import cut, window_again
 from imitable.activations.finding import find_sites
-from imitable.activations.models import Loaded, file_hashes, load_model, locate, scan_dtype
+from imitable.activations.model_source import file_hashes, locate
+from imitable.activations.models import Loaded, load_model, scan_dtype
 from imitable.activations.moments import Moments, merged
 from imitable.activations.running import Work
 from imitable.activations.shards import Shard, joined, save_arrays

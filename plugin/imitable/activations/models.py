@@ -9,15 +9,18 @@ import logging
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
+from imitable.activations.model_source import (
+    check_descriptions,
+    check_tokenizer,
+    file_hashes,
+    locate,
+    must_be_cached,
+)
 from imitable.campaign import Model
 from imitable.errors import MissingExtra, ModelError
-
-_FOREIGN = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError)
-"""What transformers raises for a folder it cannot make sense of."""
 
 _NOT_THE_MODEL = ("transformers_version", "_name_or_path", "dtype", "architectures")
 """Keys of a configuration that say where it came from, and nothing about the activations."""
@@ -26,9 +29,6 @@ ScanDtype = Literal["auto", "float32", "bfloat16"]
 
 _WORTH_BFLOAT16 = 10_000_000
 """Parameters from which on bfloat16 is worth its rounding: a tiny model's time is not spent multiplying."""
-
-_PATIENCE = 10.0
-"""Seconds to wait for the hub's first word."""
 
 _NO_LIMIT = 10**9
 """A tokenizer that knows no longest input says so with a huge number."""
@@ -74,11 +74,11 @@ def load_model(spec: Model, *, base: Path) -> Loaded:
     try:
         import torch
         import transformers
-        from safetensors import SafetensorError
     except ImportError as error:
         raise MissingExtra("models", wanted_for="Building a campaign") from error
     where = locate(spec, base=base)
-    offline = not Path(where).is_dir() and _must_be_cached(where, spec.revision)
+    check_descriptions(Path(where))
+    offline = not Path(where).is_dir() and must_be_cached(where, spec.revision)
     with _quiet(transformers):
         try:
             here = {"revision": spec.revision, "local_files_only": offline}
@@ -96,8 +96,9 @@ def load_model(spec: Model, *, base: Path) -> Loaded:
                 output_loading_info=True,
                 **here,
             )
-        except (*_FOREIGN, SafetensorError) as error:
-            first = str(error).strip().split("\n")[0].rstrip(".")
+        except Exception as error:  # transformers raises seven kinds, tokenizers bare ones
+            check_tokenizer(Path(where))
+            first = (str(error).strip() or type(error).__name__).split("\n")[0].rstrip(".")
             if "ignore_mismatched_sizes" in first:
                 first = "its weights do not have the shapes that its config.json states"
             raise ModelError(
@@ -152,17 +153,6 @@ def load_model(spec: Model, *, base: Path) -> Loaded:
     )
 
 
-def file_hashes(folder: Path) -> dict[str, str]:
-    """SHA-256 of everything in a model's folder that its activations depend on; empty for a hub name."""
-    found = {}
-    for path in sorted(folder.glob("*")) if folder.is_dir() else ():
-        known = path.suffix in (".json", ".safetensors", ".model") or path.name in ("vocab.txt", "merges.txt")
-        if known and path.name != "generation_config.json" and path.is_file():
-            with path.open("rb") as file:
-                found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
-
-
 def scan_dtype(loaded: Loaded, asked: ScanDtype = "auto") -> Literal["float32", "bfloat16"]:
     """The dtype to scan a corpus in. Truths are always computed in float32.
 
@@ -178,66 +168,6 @@ def scan_dtype(loaded: Loaded, asked: ScanDtype = "auto") -> Literal["float32", 
     else:
         fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return "bfloat16" if fast and loaded.model.num_parameters() >= _WORTH_BFLOAT16 else "float32"
-
-
-def locate(spec: Model, *, base: Path) -> str:
-    """Where a model is loaded from: a local folder, or a hub name. Raises ModelError as `load_model` does."""
-    if spec.path.startswith("builtin:"):
-        name = spec.path.removeprefix("builtin:")
-        folder = Path(str(files("imitable.builtin"))) / name
-        if not folder.is_dir():
-            raise ModelError(f"There is no built-in model '{name}'. The built-in one is builtin:stories260K.")
-        return str(folder)
-    folder = base / Path(spec.path).expanduser()
-    if not folder.exists():
-        if spec.path.startswith((".", "/", "~")):
-            raise ModelError(f"There is no model folder {folder}. Correct [model] path.")
-        return spec.path
-    if not (folder / "config.json").is_file():
-        raise ModelError(f"{folder} has no config.json. Give [model] path a folder that transformers can load.")
-    if not list(folder.glob("*.safetensors")):
-        pickled = list(folder.glob("*.bin")) + list(folder.glob("*.pt"))
-        remedy = (
-            f"{pickled[0].name} is a pickle, which can run code; convert it with model.save_pretrained(folder)"
-            if pickled
-            else "Add model.safetensors"
-        )
-        raise ModelError(f"{folder} has no safetensors weights. {remedy}.")
-    _whole(folder / "config.json")
-    _whole(folder / "tokenizer.json")
-    return str(folder)
-
-
-def _whole(path: Path) -> None:
-    """Raises ModelError for a file that is there and holds no JSON object: the library's words for it help nobody."""
-    try:
-        whole = not path.exists() or isinstance(json.loads(path.read_text(encoding="utf-8")), dict)
-    except (OSError, ValueError):
-        whole = False
-    if not whole:
-        raise ModelError(f"{path} is empty or damaged: it holds no JSON object. Copy it from the model's source again.")
-
-
-def _must_be_cached(name: str, revision: str | None) -> bool:
-    """Whether the hub cannot be reached, so that a model must be in the cache.
-
-    Raises ModelError, within seconds, where it is in neither: the library itself would go on trying for a minute.
-    """
-    from huggingface_hub import HfApi, try_to_load_from_cache
-
-    try:
-        HfApi().model_info(name, revision=revision, timeout=_PATIENCE)
-    except Exception as error:  # of whichever HTTP library it uses
-        kinds = {kind.__name__ for kind in type(error).__mro__}
-        if not kinds & {"TransportError", "ConnectionError", "Timeout", "OfflineModeIsEnabled"}:
-            return False  # it answered: what is wrong with the name is told when it is loaded
-        if isinstance(try_to_load_from_cache(name, "config.json", revision=revision), str):
-            return True
-        raise ModelError(
-            f"There is no folder {name}, and the Hugging Face hub does not answer ({error}), where it would be looked "
-            "for next. Give [model] path a local folder, or check the name and the network."
-        ) from error
-    return False
 
 
 def _beyond(unexpected: Collection[str], model: Any) -> list[str]:
