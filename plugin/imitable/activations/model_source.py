@@ -83,8 +83,9 @@ def must_be_cached(name: str, revision: str | None) -> bool:
             return False  # it answered: what is wrong with the name is told when it is loaded
         if isinstance(try_to_load_from_cache(name, "config.json", revision=revision), str):
             return True
+        why = str(error).split("\n")[0]
         raise ModelError(
-            f"There is no folder {name}, and the Hugging Face hub does not answer ({error}), where it would be looked "
+            f"There is no folder {name}, and the Hugging Face hub does not answer ({why}), where it would be looked "
             "for next. Give [model] path a local folder, or check the name and the network."
         ) from error
     return False
