@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
 
 from building import builtin_model, save_model
 from imitable.activations import load_model, mlp_sites
@@ -161,6 +162,59 @@ def test_weights_of_more_layers_than_the_configuration_has_are_refused(copy: Pat
         ModelError, match=r"of blocks that its config\.json does not have, .*layers\.3.*number of layers"
     ):
         load(copy, tmp_path)
+
+
+SIZES: dict[str, Any] = {"vocab_size": 512, "hidden_size": 16, "intermediate_size": 24, "num_attention_heads": 2}
+T5_SIZES: dict[str, Any] = {"vocab_size": 512, "d_model": 16, "d_kv": 8, "d_ff": 24, "num_heads": 2}
+
+
+def of(name: str, task: str, **sizes: Any) -> Any:
+    return getattr(transformers, f"{name}{task}")(getattr(transformers, f"{name}Config")(**sizes))
+
+
+SURPLUS: dict[str, tuple[Any, list[str], dict[str, int], str]] = {
+    "GPT-2": (
+        lambda: of("GPT2", "LMHeadModel", vocab_size=512, n_embd=16, n_head=2, n_layer=12),
+        ["transformer.h.0.attn.bias"],
+        {"n_layer": 4},
+        r"transformer\.h\.10\.",
+    ),
+    "BERT": (
+        lambda: of("Bert", "ForSequenceClassification", **SIZES, num_hidden_layers=3),
+        ["bert.embeddings.position_ids", "classifier.1.weight"],
+        {"num_hidden_layers": 2},
+        r"bert\.encoder\.layer\.2\.",
+    ),
+    "GPT-NeoX": (
+        lambda: of("GPTNeoX", "ForCausalLM", **SIZES, num_hidden_layers=3),
+        ["gpt_neox.layers.0.attention.rotary_emb.inv_freq", "gpt_neox.layers.2.attention.bias"],
+        {"num_hidden_layers": 2},
+        r"gpt_neox\.layers\.2\.",
+    ),
+    "T5": (
+        lambda: of("T5", "ForConditionalGeneration", **T5_SIZES, num_layers=2, num_decoder_layers=4),
+        [],
+        {"num_layers": 1},
+        r"encoder\.block\.1\.",
+    ),
+}
+"""A model with its head, what else may lie beside its weights, fewer layers, and what is then in surplus."""
+
+
+@pytest.mark.parametrize("family", SURPLUS)
+def test_heads_and_buffers_beside_the_weights_do_no_harm_and_blocks_beyond_the_last_do(
+    family: str, tmp_path: Path
+) -> None:
+    make, harmless, fewer, said = SURPLUS[family]
+    folder = save_model(make(), tmp_path / family)
+    weights = load_file(folder / "model.safetensors") | dict.fromkeys(harmless, torch.ones(1))
+    save_file({name: one.clone() for name, one in weights.items()}, folder / "model.safetensors", {"format": "pt"})
+    load(folder, tmp_path)
+    change(folder / "config.json", **fewer)
+    with pytest.raises(
+        ModelError, match=rf"of blocks that its config\.json does not have, {said}.*in config\.json right\.$"
+    ):
+        load(folder, tmp_path)
 
 
 def test_a_hub_that_does_not_answer_is_told_of_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
