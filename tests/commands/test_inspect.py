@@ -228,6 +228,9 @@ def test_no_id_text_stratum_or_reason_can_disturb_the_page(built_once: Path, tmp
     report = {
         "build_hash": "x",
         "campaign": "<s>",
+        "models": [],
+        "targets": 1,
+        "items": 1,
         "notes": ["<s>"],
         "left_out": [{"target_id": "<s>", "reason": "<s>"}],
     }
@@ -250,7 +253,8 @@ def test_a_truth_that_its_activations_do_not_give_is_pointed_out(
 ) -> None:
     one = made_of(built_once / "build")[0]
     answers = (replace(one.answers[0], truth=one.answers[0].truth + 0.01), *one.answers[1:])
-    write_build(tmp_path / "build", [replace(one, answers=answers)], {"build_hash": "x"})
+    report = {"build_hash": "x", "models": [], "targets": 1, "items": len(answers), "left_out": [], "notes": []}
+    write_build(tmp_path / "build", [replace(one, answers=answers)], report)
     page = client(tmp_path / "build").get(link_to(one.target.target_id)).text
     assert page.count("The stored truth is not") == 1
 

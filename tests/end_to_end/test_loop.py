@@ -83,7 +83,7 @@ def readme_session() -> str:
 
 
 def shape(session: str) -> list[str]:
-    """A session without what differs from run to run: numbers, names, places, the width of columns."""
+    """A session without what differs from run to run: numbers, names, places, the width of columns, notes."""
     for pattern, general in (
         (r"\S*stories260K/\S+", "TARGET"),
         (r"\b(learner|constant|random|copies)-\d+", "PLAYER"),
@@ -94,7 +94,8 @@ def shape(session: str) -> list[str]:
         (r"[ \t]+", " "),
     ):
         session = re.sub(pattern, general, session)
-    return [line.strip() for line in session.splitlines() if line.strip()]
+    lines = [line.strip() for line in session.splitlines() if line.strip()]
+    return [line for line in lines if not line.startswith("note:")]
 
 
 def test_the_demo_shows_the_whole_loop_and_says_that_nothing_in_it_is_about_people(tmp_path: Path) -> None:
