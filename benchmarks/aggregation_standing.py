@@ -1,155 +1,111 @@
-"""The aggregation benchmark's report: tables of medians over campaigns, and where imitable stands against its goals."""
+"""Where imitable stands against its goals for rankings."""
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from functools import partial
+from operator import le
 from typing import Any
 
+from aggregation_conditions import LMM_ALL, NAIVE, OUR_SETS, OURS, PLAIN, SETS
+
 Rows = list[dict[str, Any]]
-
-COLUMNS = {
-    "tau": ("tau", "{:.3f}"),
-    "top": ("top 10 % hit", "{:.2f}"),
-    "cover": ("90 % intervals cover", "{:.3f}"),
-    "width": ("width", "{:.2f}"),
-    "rank_cover": ("rank intervals cover", "{:.3f}"),
-    "rank_width": ("width, of all ranks", "{:.2f}"),
-    "start_tau": ("tau of start", "{:.3f}"),
-    "start_cover": ("start covers", "{:.3f}"),
-    "people": ("annotators, Spearman", "{:.2f}"),
-    "cpu": ("CPU s", "{:.2f}"),
-}
+Values = list[float]
 
 
-@dataclass
-class Results:
-    """What was measured, a row a campaign and method."""
-
-    machine: list[str]
-    main: dict[str, Rows] = field(default_factory=dict)
-    small: Rows = field(default_factory=list)
-    large: Rows = field(default_factory=list)
-    agreement: Rows = field(default_factory=list)
-    conduct: Rows = field(default_factory=list)
-    alarms: Rows = field(default_factory=list)
-    crowd: Rows = field(default_factory=list)
-    good: Rows = field(default_factory=list)
-    shared: Rows = field(default_factory=list)
+def values(rows: Rows, key: str, **which: Any) -> Values:
+    """The column of the rows that match and have it, in their order."""
+    return [row[key] for row in rows if key in row and all(row.get(k) == v for k, v in which.items())]
 
 
 def mean(rows: Rows, key: str, **which: Any) -> float:
-    """Mean over the campaigns of the rows that match; nan without any."""
-    values = [row[key] for row in rows if key in row and all(row.get(k) == v for k, v in which.items())]
-    return statistics.fmean(values) if values else float("nan")
+    """Its mean; nan without any."""
+    found = values(rows, key, **which)
+    return statistics.fmean(found) if found else math.nan
 
 
-def report(results: Results, *, ours: str, plain: str, naive: str, sets: str) -> str:
-    """The whole report as Markdown."""
-    lines = [
-        "# How near rankings come to the truth",
-        "",
-        "Made by `make benchmark-aggregation`; `benchmarks/aggregation.py` says how. Simulated campaigns of known "
-        "truth, 15 % of the annotators bad players, about ten episodes a target; means over the campaigns. The "
-        "simulator is not the estimator's model; it was frozen before estimators were tuned, and these are its first "
-        "seeds, on which nothing was tuned.",
-        "",
-        *(f"- {line}" for line in results.machine),
-    ]
-    for title, rows in results.main.items():
-        seeds = len({row["seed"] for row in rows})
-        lines += ["", f"## {title[0].upper()}{title[1:]}: {seeds} campaigns", "", *_table(rows)]
-    if results.large:
-        lines += ["", "## A million guesses, assignment correlated with skill", "", *_table(results.large)]
-    lines += ["", "## Ten thousand guesses (fifty targets)", "", *_table(results.small)]
-    lines += [
-        "",
-        "## Few held-out items, met by everybody",
-        "",
-        "Intervals are for fresh items. With very few, l_ref itself is a chance matter.",
-        "",
-    ]
-    lines += ["| held-out items of a target | 90 % intervals cover | width |", "| ---: | ---: | ---: |"]
-    for size in sorted({row["items"] for row in results.shared}, reverse=True):
-        cover, width = (mean(results.shared, key, items=size) for key in ("cover", "width"))
-        lines.append(f"| {size} | {cover:.3f} | {width:.2f} |")
-    lines += ["", "## Agreement with mixedlm: same knots, nobody left out, no correlated effect", ""]
-    lines += ["| guesses | r of the targets' held-out levels | ours, CPU s | mixedlm, CPU s |", "| ---: " * 4 + "|"]
-    for row in results.agreement:
-        lines.append(f"| {row['guesses']:,} | {row['r']:.4f} | {row['ours']:.1f} | {row['mixedlm']:.1f} |")
-    lines += ["", "## Bad players: area under the ROC curve", ""]
-    lines += ["| rule | described kinds | half of the guesses at random | s |", "| --- | ---: | ---: | ---: |"]
-    for rule in dict.fromkeys(row["rule"] for row in results.conduct):
-        one, two, s = (mean(results.conduct, key, rule=rule) for key in ("auc_described", "auc_undescribed", "seconds"))
-        lines.append(f"| {rule.replace('|', '&#124;')} | {one:.4f} | {two:.3f} | {s:.2f} |")
-    lines += ["", "## Goals", "", *_goals(results, ours=ours, plain=plain, naive=naive, sets=sets)]
-    return "\n".join(lines)
-
-
-def _table(rows: Rows) -> list[str]:
-    methods = list(dict.fromkeys(row["method"] for row in rows))
-    keys = [key for key in COLUMNS if any(key in row for row in rows)]
-    lines = ["| method | " + " | ".join(COLUMNS[key][0] for key in keys) + " |", "| --- |" + " ---: |" * len(keys)]
-    absent = []
-    for method in methods:
-        why = next((row["absent"] for row in rows if row["method"] == method and "absent" in row), None)
-        if why is not None:
-            absent.append(f"\n{method}: {why}")
-            continue
-        cells = [mean(rows, key, method=method) for key in keys]
-        shown = [
-            "" if math.isnan(cell) else COLUMNS[key][1].format(cell) for key, cell in zip(keys, cells, strict=True)
-        ]
-        lines.append(f"| {method} | " + " | ".join(shown) + " |")
-    return lines + absent
-
-
-def _alarms(results: Results) -> float:
-    return mean(results.alarms, "share_excluded")
-
-
-def _goals(results: Results, *, ours: str, plain: str, naive: str, sets: str) -> list[str]:
+def goals(
+    *, skilled: Rows, random: Rows, everything: Rows, large: Rows, conduct: Rows, crowd: Rows, good: Rows
+) -> list[str]:
+    """A table of goals, what was measured, and whether that is enough. What was not measured says so."""
     lines = ["| goal | measured | |", "| --- | --- | --- |"]
 
-    def line(goal: str, value: float, holds: Callable[[float], bool], shown: str = "{:.3f}") -> None:
-        if not math.isnan(value):
-            lines.append(f"| {goal} | {shown.format(value)} | {'reached' if holds(value) else 'not reached here'} |")
+    def line(goal: str, found: Values, holds: Callable[[float], bool], form: str = "{:.3f}") -> None:
+        if not found:
+            lines.append(f"| {goal} | | not measured |")
+            return
+        middle = statistics.fmean(found)
+        spread = f" ± {form.format(_error(found)).lstrip('+')}" if len(found) > 1 else ""
+        lines.append(f"| {goal} | {form.format(middle)}{spread} | {'reached' if holds(middle) else 'not reached'} |")
 
-    skilled, random = results.main.values()
-    tau = {name: mean(skilled, "tau", method=name) for name in (ours, plain, naive)}
-    line("correlated: tau above held-out means by 0.15", tau[ours] - tau[naive], lambda v: v >= 0.15, "{:+.3f}")
-    line("correlated: tau above the plain model by 0.01", tau[ours] - tau[plain], lambda v: v >= 0.01, "{:+.3f}")
-    gap = mean(random, "tau", method=ours) - mean(random, "tau", method=plain)
-    line("at random: tau no worse than the plain model by 0.005", gap, lambda v: v >= -0.005, "{:+.3f}")
+    def note(what: str, found: Values, form: str = "{:.3f}") -> None:
+        lines.append(f"| ({what}) | {form.format(statistics.fmean(found)) if found else ''} | |")
+
+    more = _difference(skilled, "tau", OURS, NAIVE)
+    line("correlated: tau above held-out means by 0.15", more, lambda v: v >= 0.15, "{:+.3f}")
+    more = _difference(skilled, "tau", OURS, PLAIN)
+    line("correlated: tau above the plain model, same cleaned data, by 0.01", more, lambda v: v >= 0.01, "{:+.3f}")
+    more = _difference(random, "tau", OURS, PLAIN)
+    line("at random: tau no worse than the plain model by 0.005", more, lambda v: v >= -0.005, "{:+.3f}")
     for name, rows in (("correlated", skilled), ("at random", random)):
-        line(
-            f"{name}: 90 % intervals cover 0.87 to 0.93", mean(rows, "cover", method=ours), lambda v: 0.87 <= v <= 0.93
-        )
-        line(f"{name}: rank intervals cover 0.88", mean(rows, "rank_cover", method=ours), lambda v: v >= 0.88)
-        ratio = mean(rows, "rank_width", method=ours) / mean(rows, "rank_width", method=sets)
-        line(f"{name}: at half the width of marginal rank sets", ratio, lambda v: v <= 0.5, "{:.2f}")
-    people = mean(skilled, "people", method=ours)
+        line(f"{name}: 90 % intervals cover 0.87 to 0.93", values(rows, "cover", method=OURS), _honest)
+        line(f"{name}: rank intervals cover 0.88", values(rows, "rank_cover", method=OURS), lambda v: v >= 0.88)
+        for sets, what in ((SETS, "means' marginal sets"), (OUR_SETS, "marginal sets from the same estimates")):
+            share = _ratio(rows, "rank_width", OURS, sets)
+            line(f"{name}: ... at half the width of {what}", share, lambda v: v <= 0.5, "{:.2f}")
+    if large:
+        note("correlated, a million guesses: 90 % intervals cover", values(large, "cover", method=OURS))
+        note("correlated, a million guesses: rank intervals cover", values(large, "rank_cover", method=OURS))
+    _players(conduct, line)
+    share = [100 * value for value in values(good, "share_excluded")]
+    line("nobody bad, 30 % opaque: at most 1 % left out", share, lambda v: v <= 1, "{:.2f} %")
+    line("nobody bad, 30 % opaque: 90 % intervals cover 0.87 to 0.93", values(good, "cover"), _honest)
+    people = values(skilled, "people", method=OURS)
     line("correlated: annotators' skill, Spearman 0.45", people, lambda v: v >= 0.45, "{:.2f}")
-    lines.append(f"| (correlated: the same of raw means) | {mean(skilled, 'people', method=naive):.2f} | |")
-    rules = {row["rule"] for row in results.conduct}
-    rivals = [mean(results.conduct, "auc_described", rule=each) for each in rules if not each.startswith("ours")]
-    best = mean(results.conduct, "auc_described", rule="ours: p_bad")
-    line("bad players, described: p_bad's AUC above every rival's", best - max(rivals), lambda v: v > 0, "{:+.4f}")
-    undescribed = mean(results.conduct, "auc_undescribed", rule="ours: anomaly")
-    line("bad players, undescribed: anomaly's AUC 0.88", undescribed, lambda v: v >= 0.88)
-    line("nobody bad, both assignments: 1 % left out", 100 * _alarms(results), lambda v: v <= 1, "{:.2f} %")
-    line(
-        "nobody bad, 30 % opaque: 1 % left out at most", 100 * mean(results.good, "share"), lambda v: v <= 1, "{:.2f} %"
-    )
-    line("nobody bad: intervals cover 0.87 to 0.93", mean(results.good, "cover"), lambda v: 0.87 <= v <= 0.93)
-    lift = mean(results.crowd, "crowd") - mean(results.crowd, "plain")
-    line("crowd's skill above the plain mean by 0.05", lift, lambda v: v >= 0.05, "{:+.3f}")
-    lines.append(f"| (coverage of the crowd's 90 % intervals) | {mean(results.crowd, 'cover'):.3f} | |")
-    line("CPU seconds at 10^5: 2", mean(skilled, "cpu", method=ours), lambda v: v <= 2, "{:.2f}")
-    line("CPU seconds at 10^6: 15", mean(results.large, "cpu", method=ours), lambda v: v <= 15, "{:.1f}")
-    for row in results.agreement:
-        least = 0.999 if row["guesses"] >= 100_000 else 0.97
-        line(f"mixedlm at {row['guesses']:,}: r {least}", row["r"], lambda v, least=least: v >= least, "{:.4f}")
+    note("correlated: the same of their raw means", values(skilled, "people", method=NAIVE), "{:.2f}")
+    lift = [row["crowd"] - row["plain"] for row in crowd]
+    line("crowd's skill above the plain mean of guesses by 0.05", lift, lambda v: v >= 0.05, "{:+.3f}")
+    note("coverage of the crowd's 90 % intervals", values(crowd, "cover"))
+    seconds = [row["cpu"] for row in skilled if row["method"] == OURS and row["guesses"] == 100_000]
+    line("CPU seconds at 10^5: 2", seconds, lambda v: v <= 2, "{:.2f}")
+    line("CPU seconds at 10^6: 15", values(large, "cpu", method=OURS), lambda v: v <= 15, "{:.1f}")
+    for size, least in ((10_000, 0.97), (100_000, 0.999)):
+        r = values(everything, "r", method=LMM_ALL, guesses=size)
+        line(f"mixedlm at {size:,}, least r: {least}", [min(r)] if r else [], partial(le, least), "{:.5f}")
     return lines
+
+
+def _players(conduct: Rows, line: Callable[..., None]) -> None:
+    """p_bad against the best rival, campaign by campaign."""
+    rivals = {row["rule"] for row in conduct if not row["rule"].startswith("ours")}
+    best = max(rivals, key=lambda rule: mean(conduct, "auc_described", rule=rule), default="")
+    p_bad, other = (values(conduct, "auc_described", rule=rule) for rule in ("ours: p_bad", best))
+    more = [a - b for a, b in zip(p_bad, other, strict=True)] if best else []
+    line(f"bad players, described: AUC above every rival's ({best})", more, lambda v: v > 0, "{:+.4f}")
+    for rule in ("p_bad", "anomaly"):
+        found = values(conduct, "auc_undescribed", rule=f"ours: {rule}")
+        line(f"bad players, undescribed: AUC of {rule} 0.88", found, lambda v: v >= 0.88)
+
+
+def _honest(cover: float) -> bool:
+    return 0.87 <= cover <= 0.93
+
+
+def _error(found: Sequence[float]) -> float:
+    return statistics.stdev(found) / math.sqrt(len(found))
+
+
+def _pairs(rows: Rows, key: str, a: str, b: str) -> list[tuple[float, float]]:
+    """The values of two methods on the campaigns where both have one."""
+    first, second = ({row["seed"]: row[key] for row in rows if row["method"] == name and key in row} for name in (a, b))
+    return [(first[seed], second[seed]) for seed in first if seed in second]
+
+
+def _difference(rows: Rows, key: str, a: str, b: str) -> Values:
+    return [one - other for one, other in _pairs(rows, key, a, b)]
+
+
+def _ratio(rows: Rows, key: str, a: str, b: str) -> Values:
+    return [one / other for one, other in _pairs(rows, key, a, b)]
