@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import delete, select, update
 
@@ -90,6 +91,16 @@ def test_damaged_records_say_what_to_remove(tmp_path: Path) -> None:
     write_build(tmp_path / "build", [one_target()], {"build_hash": "x"})
     (tmp_path / "build" / "truths.parquet").write_bytes(b"PAR1")
     with pytest.raises(BuildError, match=r"build is damaged .* Remove it and run 'imitable build' again\.$"):
+        read_build(tmp_path / "build")
+
+
+def test_a_table_that_lacks_a_column_is_damaged(tmp_path: Path) -> None:
+    write_build(tmp_path / "build", [one_target()], {"build_hash": "x"})
+    path = tmp_path / "build" / "truths.parquet"
+    pq.write_table(pq.read_table(path).drop_columns(["truth", "values"]), path)
+    with pytest.raises(
+        BuildError, match=r"build is damaged \(truths\.parquet has no truth, values\)\. Remove it and run"
+    ):
         read_build(tmp_path / "build")
 
 

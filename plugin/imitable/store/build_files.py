@@ -177,13 +177,16 @@ def read_build(folder: Path) -> dict[str, list[Any]]:
     import pyarrow.parquet as pq
 
     try:
-        return {name: _records(kind, pq.read_table(folder / f"{name}.parquet")) for name, kind in _FILES.items()}
-    except (OSError, pa.ArrowException) as error:
+        return {name: _records(kind, name, pq.read_table(folder / f"{name}.parquet")) for name, kind in _FILES.items()}
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise BuildError(f"{folder} is damaged ({error}). Remove it and run 'imitable build' again.") from error
 
 
-def _records(kind: type[Record], table: Any) -> list[Record]:
+def _records(kind: type[Record], file: str, table: Any) -> list[Record]:
     names = [field.name for field in fields(kind)]  # type: ignore[arg-type]  # the kinds are dataclasses
+    lacking = [name for name in names if name not in table.column_names]
+    if lacking and table.num_rows:  # a table without rows was written without columns
+        raise ValueError(f"{file}.parquet has no {', '.join(lacking)}")
     return [kind(**{name: _frozen(row[name]) for name in names}) for row in table.to_pylist()]
 
 
