@@ -132,10 +132,16 @@ def test_the_longest_input_is_known(copy: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "\x00"])
-@pytest.mark.parametrize("name", ["tokenizer.json", "config.json"])
+@pytest.mark.parametrize("name", ["tokenizer.json", "config.json", "tokenizer_config.json", "special_tokens_map.json"])
 def test_a_damaged_file_is_named_with_the_way_out(copy: Path, tmp_path: Path, name: str, content: str) -> None:
     (copy / name).write_text(content)
     with pytest.raises(ModelError, match=rf"{name} is empty or damaged.*Copy it from the model's source again\.$"):
+        load(copy, tmp_path)
+
+
+def test_a_folder_without_a_tokenizer_says_what_is_missing(copy: Path, tmp_path: Path) -> None:
+    (copy / "tokenizer.json").unlink()
+    with pytest.raises(ModelError, match=r"it has no tokenizer\.json, .*and a tokenizer, or a hub name"):
         load(copy, tmp_path)
 
 

@@ -42,7 +42,8 @@ def locate(spec: Model, *, base: Path) -> str:
 
 def check_descriptions(folder: Path) -> None:
     """Raises ModelError for a file that is there and holds no JSON object: the libraries' words for it help nobody."""
-    for path in (folder / "config.json", folder / "tokenizer.json"):
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):
+        path = folder / name
         try:
             whole = not path.exists() or isinstance(json.loads(path.read_text(encoding="utf-8")), dict)
         except (OSError, ValueError):

@@ -101,6 +101,8 @@ def load_model(spec: Model, *, base: Path) -> Loaded:
             first = (str(error).strip() or type(error).__name__).split("\n")[0].rstrip(".")
             if "ignore_mismatched_sizes" in first:
                 first = "its weights do not have the shapes that its config.json states"
+            elif "backend tokenizer" in first:
+                first = "it has no tokenizer.json, nor anything that a tokenizer could be made of"
             raise ModelError(
                 f"The model {where} cannot be loaded: {first}. Give [model] path a folder with config.json, "
                 "safetensors weights and a tokenizer, or a hub name that this machine can reach."
