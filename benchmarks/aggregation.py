@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from aggregation_conditions import ASSIGNMENTS, command, compared, crowds, nobody_bad, shared_items
+from aggregation_conditions import ASSIGNMENTS, command, compared, crowds, fresh, nobody_bad, shared_items
 from aggregation_conduct import conduct_rows
 from aggregation_tables import Results, report
 
@@ -31,6 +31,7 @@ def main() -> None:
         results.main[title] = list(compared(asked.guesses, correlated, seeds, limit=asked.limit))
         more = range(asked.first, asked.first + 2 * asked.seeds)
         results.small[title] = list(compared(10_000, correlated, more, limit=asked.limit))
+    results.fresh = list(fresh(asked.guesses, range(asked.first + 200, asked.first + 200 + 4 * asked.seeds)))
     results.conduct = conduct_rows(seeds, asked.guesses)
     results.crowd = list(crowds(asked.guesses, seeds))
     results.good = list(nobody_bad(asked.guesses, seeds))

@@ -81,6 +81,17 @@ def compared(guesses: int, correlated: float, seeds: Sequence[int], *, limit: in
             yield {"method": LMM_ALL, **about, **without_values(said)}
 
 
+def fresh(guesses: int, seeds: Sequence[int]) -> Iterator[Row]:
+    """imitable alone, and its plain model, on campaigns that nothing else here looks at: figures with less chance."""
+    for correlated in ASSIGNMENTS:
+        for seed in seeds:
+            about = {"guesses": guesses, "correlated": correlated, "seed": seed}
+            campaign = simulate(Setting(guesses=guesses, correlated=correlated, seed=seed))
+            for name in (OURS, PLAIN):
+                _say(about, name)
+                yield {"method": name, **about, **scores(timed(MINE[name], campaign.guesses), campaign)}
+
+
 def _scored(method: Method, guesses: pd.DataFrame, campaign: Simulated) -> Row:
     found = timed(method, guesses)
     return {**scores(found, campaign), "values": found.value}

@@ -37,7 +37,7 @@ def goals(
             lines.append(f"| {goal} | | not measured |")
             return
         middle = statistics.fmean(found)
-        spread = f" ± {form.format(_error(found)).lstrip('+')}" if len(found) > 1 else ""
+        spread = f" ± {form.format(error(found)).lstrip('+')}" if len(found) > 1 else ""
         lines.append(f"| {goal} | {form.format(middle)}{spread} | {'reached' if holds(middle) else 'not reached'} |")
 
     def note(what: str, found: Values, form: str = "{:.3f}") -> None:
@@ -93,7 +93,8 @@ def _honest(cover: float) -> bool:
     return 0.87 <= cover <= 0.93
 
 
-def _error(found: Sequence[float]) -> float:
+def error(found: Sequence[float]) -> float:
+    """Standard error of the mean."""
     return statistics.stdev(found) / math.sqrt(len(found))
 
 

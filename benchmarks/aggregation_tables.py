@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from aggregation_standing import Rows, goals, mean, values
+from aggregation_standing import Rows, error, goals, mean, values
 
 COLUMNS = {
     "tau": ("tau", "{:.3f}"),
@@ -37,6 +37,7 @@ class Results:
     """By assignment: correlated with skill, then at random."""
     small: dict[str, Rows] = field(default_factory=dict)
     large: Rows = field(default_factory=list)
+    fresh: Rows = field(default_factory=list)
     conduct: Rows = field(default_factory=list)
     crowd: Rows = field(default_factory=list)
     good: Rows = field(default_factory=list)
@@ -81,7 +82,7 @@ def report(results: Results) -> str:
         lines += ["", *_table(results.large)]
     for title, rows in results.small.items():
         lines += ["", f"## {title[0].upper()}{title[1:]}, 10,000 guesses on fifty targets", "", *_table(rows)]
-    for section in (_good, _shared, _agreement, _players, _crowds, _commands):
+    for section in (_fresh, _good, _shared, _agreement, _players, _crowds, _commands):
         lines += ["", *section(results)]
     return "\n".join(lines)
 
@@ -112,6 +113,23 @@ def _line(name: str, cells: list[tuple[float, str]]) -> str:
     return "| " + " | ".join([name.replace("|", "&#124;"), *shown]) + " |"
 
 
+def _fresh(results: Results) -> list[str]:
+    seeds = sorted({row["seed"] for row in results.fresh})
+    keys = ("tau", "cover", "rank_cover", "start_tau", "start_cover", "gain_tau", "gain_cover")
+    lines = [f"## imitable alone, on seeds {seeds[0]} to {seeds[-1]}: mean ± standard error", ""]
+    lines += ["| | " + " | ".join(COLUMNS[key][0] for key in keys) + " |", "| --- |" + " ---: |" * len(keys)]
+    for correlated in dict.fromkeys(row["correlated"] for row in results.fresh):
+        for method in dict.fromkeys(row["method"] for row in results.fresh):
+            found = [values(results.fresh, key, correlated=correlated, method=method) for key in keys]
+            cells = [f"{sum(some) / len(some):.3f} ± {error(some):.3f}" for some in found]
+            lines.append("| " + " | ".join([f"{method}, {_assignment(correlated)}", *cells]) + " |")
+    return lines
+
+
+def _assignment(correlated: float) -> str:
+    return "correlated with skill" if correlated else "at random"
+
+
 def _good(results: Results) -> list[str]:
     lines = ["## Nobody bad, 30 % of the targets opaque", ""]
     lines += ["| assignment | left out, of people | most in a campaign | 90 % intervals cover | rank intervals cover |"]
@@ -120,8 +138,7 @@ def _good(results: Results) -> list[str]:
         rows = [row for row in results.good if row["correlated"] == correlated]
         share, cover, ranks = (mean(rows, key) for key in ("share_excluded", "cover", "rank_cover"))
         cells = [(100 * share, "{:.2f} %"), (100 * max(values(rows, "share_excluded")), "{:.2f} %")]
-        name = "correlated with skill" if correlated else "at random"
-        lines.append(_line(name, [*cells, (cover, "{:.3f}"), (ranks, "{:.3f}")]))
+        lines.append(_line(_assignment(correlated), [*cells, (cover, "{:.3f}"), (ranks, "{:.3f}")]))
     return lines
 
 
@@ -173,7 +190,7 @@ def _crowds(results: Results) -> list[str]:
         cells: list[tuple[float, Any]] = [
             (mean(results.crowd, key, correlated=correlated), "{:.3f}") for key in (*heads, "cover")
         ]
-        lines.append(_line("correlated with skill" if correlated else "at random", cells))
+        lines.append(_line(_assignment(correlated), cells))
     return lines
 
 
