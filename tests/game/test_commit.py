@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import func, select
 
 from imitable.errors import GameError
 from imitable.game.commit import find_round, shades
-from imitable.game.sessions import sitting_of
+from imitable.game.sessions import session_of, token_of
 from imitable.game.views import Done, Questions, Reveal, Round
 from imitable.store import tables
 from playing import Table
@@ -72,7 +73,7 @@ def test_shades_are_not_read_before_the_guess_nor_in_held_out_rounds(table: Set)
     token = here.sit()
     first = asked(here, token)
     with here.store.read() as connection:
-        sitting = sitting_of(here.folder, token)
+        sitting, _ = session_of(here.folder, token)
         found = find_round(connection, sitting_id=sitting, round_id=first.round_id)
         assert found is not None
         assert shades(connection, found) is None
@@ -112,18 +113,36 @@ def test_the_answer_page_of_an_old_round_has_no_later_rounds_in_its_history(tabl
     assert back.history == ()
 
 
-def test_without_the_past_no_answer_of_an_earlier_round_is_shown(table: Set) -> None:
-    here = table(practice=3)
+def test_who_came_back_without_a_proof_sees_no_answer_of_an_earlier_round(table: Set) -> None:
+    here = table(practice=4)
     token = here.sit()
     first = asked(here, token)
     here.game.guess(token, first.round_id, "1")
-    second = here.game.view(token, past=False)
+    here.clock.move(seconds=1)
+    later = token_of(here.folder, session_of(here.folder, token)[0], here.clock())
+    second = here.game.view(later)
     assert isinstance(second, Round)
     assert second.history == ()
-    assert here.game.guess(token, first.round_id, "1", past=False).kind == "round"
-    new = here.game.guess(token, second.round_id, "1", past=False)
+    assert here.game.guess(later, first.round_id, "1").kind == "round"
+    new = here.game.guess(later, second.round_id, "1")
     assert isinstance(new, Reveal)
     assert new.history == ()
+    third = here.game.view(later)
+    assert isinstance(third, Round)
+    assert [one.trial for one in third.history] == [2], "what was answered since then is remembered"
+    assert here.game.guess(later, second.round_id, "9") == replace(new, repeated=True)
+    assert len(asked(here, token).history) == 2, "a personal link still shows everything"
+
+
+def test_a_token_cannot_be_given_another_past(table: Set) -> None:
+    here = table()
+    token = here.sit()
+    here.clock.move(seconds=1)
+    sitting, _ = session_of(here.folder, token)
+    session, _, proof = token_of(here.folder, sitting, here.clock()).rpartition(".")
+    for forged in (f"{sitting}.{proof}", f"{sitting}.0.{proof}", f"{session}.{token.rpartition('.')[2]}", proof, ""):
+        with pytest.raises(GameError, match="does not know you"):
+            here.game.view(forged)
 
 
 def test_the_first_guess_counts_and_a_repeat_shows_what_was_stored(table: Set) -> None:

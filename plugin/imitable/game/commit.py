@@ -37,6 +37,7 @@ class Asked:
     shown_at: datetime | None
     guess: float | None
     """The committed guess, if there is one."""
+    answered_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Answered:
     guess: float
     truth: float | None
     """None where the answer is not shown after the guess."""
+    answered_at: datetime
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ _FIND_ROUND = (
         tables.rounds,
         tables.episodes.c.target_id,
         tables.guesses.c.guess,
+        tables.guesses.c.answered_at,
         select(func.max(_every.c.trial))
         .where(_every.c.episode_id == tables.rounds.c.episode_id)
         .scalar_subquery()
@@ -99,7 +102,13 @@ _SEEN = (
     .values(last_seen_at=bindparam("now"), completed_at=bindparam("completed"))
 )
 _ANSWERED = (
-    select(tables.guesses.c.trial, tables.rounds.c.item_id, tables.guesses.c.guess, tables.truths.c.truth)
+    select(
+        tables.guesses.c.trial,
+        tables.rounds.c.item_id,
+        tables.guesses.c.guess,
+        tables.truths.c.truth,
+        tables.guesses.c.answered_at,
+    )
     .join(
         tables.rounds,
         and_(
@@ -161,6 +170,7 @@ def find_round(connection: Connection, *, sitting_id: str, round_id: str) -> Ask
         last=row.trial == row.last,
         shown_at=row.shown_at,
         guess=row.guess,
+        answered_at=row.answered_at,
     )
 
 
@@ -192,7 +202,7 @@ def commit(connection: Connection, asked: Asked, guess: float, *, now: datetime)
 def answered(connection: Connection, episode_id: str) -> list[Answered]:
     """The episode's committed rounds, in order, those up to its last practice round with truths. Others stay sealed."""
     rows = connection.execute(_ANSWERED, {"episode": episode_id})
-    return [Answered(row.trial, row.item_id, row.guess, row.truth) for row in rows]
+    return [Answered(row.trial, row.item_id, row.guess, row.truth, row.answered_at) for row in rows]
 
 
 def shades(connection: Connection, asked: Asked) -> Shades | None:

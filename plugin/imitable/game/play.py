@@ -18,8 +18,8 @@ from imitable.game.sessions import (
     consent_version,
     find_link,
     open_sitting,
+    session_of,
     sitting_id_of,
-    sitting_of,
     token_of,
 )
 from imitable.game.showing import Record, Showing, end_sitting, find_episode, find_sitting
@@ -99,19 +99,16 @@ class Game:
 
     # Playing
 
-    def view(self, token: str, *, notice: str = "", error: str = "", past: bool = True) -> View:
-        """What this annotator should see now. Refreshing, going back and coming back all end here.
-
-        Without `past`, no answer of an earlier round is shown: for those who came back without a proof of who they are.
-        """
+    def view(self, token: str, *, notice: str = "", error: str = "") -> View:
+        """What this annotator should see now. Refreshing, going back and coming back all end here."""
         with self.store.write() as connection:
-            sitting = self._open(connection, token)
-            return self.show.current(connection, sitting, notice=notice, error=error, past=past)
+            sitting, since = self._open(connection, token)
+            return self.show.current(connection, sitting, notice=notice, error=error, since=since)
 
     def tutorial(self, token: str, step: str, guess: str) -> View:
         """A guess on the practice target, which is in no campaign and is not recorded."""
         with self.store.write() as connection:
-            sitting = self._open(connection, token)
+            sitting, _ = self._open(connection, token)
             if step not in {str(at + 1) for at in range(len(toy.ROUNDS))}:
                 return self.show.current(connection, sitting)
             number = int(step)
@@ -142,13 +139,13 @@ class Game:
             coaching=asked.coaching,
         )
 
-    def guess(self, token: str, round_id: str, text: str, *, past: bool = True) -> View:
+    def guess(self, token: str, round_id: str, text: str) -> View:
         """Commit a guess, then reveal (practice) or go on (held-out). A repeat returns what was stored first.
 
-        Without `past`, only the answer to a guess that is committed here is shown.
+        Who came back without a proof of who they are is shown only answers to guesses committed since.
         """
         with self.store.write() as connection:
-            sitting = self._open(connection, token)
+            sitting, since = self._open(connection, token)
             asked = find_round(connection, sitting_id=sitting.sitting_id, round_id=round_id)
             if asked is None:
                 raise GameError("That round is not yours. Please go on from the current one.")
@@ -159,18 +156,19 @@ class Game:
                 try:
                     taken = commit(connection, asked, read_guess(text, low=target.low), now=self.clock())
                 except GameError as error:
-                    return self.show.current(connection, sitting, error=str(error), past=past)
+                    return self.show.current(connection, sitting, error=str(error), since=since)
             else:
                 taken = False
-            if not asked.open or not (taken or past):
+            seen = taken or since is None or (asked.answered_at is not None and asked.answered_at >= since)
+            if not asked.open or not seen:
                 notice = "Recorded." if taken else "You had already answered that one; your first answer counts."
-                return self.show.current(connection, sitting, notice=notice, past=past)
-            return self.show.reveal(connection, sitting, asked, repeated=not taken, past=past)
+                return self.show.current(connection, sitting, notice=notice, since=since)
+            return self.show.reveal(connection, sitting, asked, repeated=not taken, since=since)
 
     def answer(self, token: str, episode_id: str, *, fun: str, interest: str, explanation: str) -> View:
         """Store the three questions after an episode; the first answer stands."""
         with self.store.write() as connection:
-            sitting = self._open(connection, token)
+            sitting, _ = self._open(connection, token)
             episode = find_episode(connection, sitting.sitting_id)
             mine = episode is not None and episode.episode_id == episode_id and episode.completed_at is not None
             if not mine or episode is None:
@@ -193,7 +191,7 @@ class Game:
     def stop(self, token: str) -> View:
         """End the sitting, as everyone may at any time. What was done counts."""
         with self.store.write() as connection:
-            sitting = self._open(connection, token)
+            sitting, _ = self._open(connection, token)
             if sitting.ended_at is None:
                 end_sitting(connection, sitting.sitting_id, why="stopped", now=self.clock())
             return self.show.done(connection, sitting.sitting_id)
@@ -212,8 +210,9 @@ class Game:
             raise GameError("This link is not known here. Please check that you copied all of it.")
         return link.platform, link.platform_id
 
-    def _open(self, connection: Connection, token: str) -> Record:
-        sitting = find_sitting(connection, sitting_of(self.folder, token), lock=True)
+    def _open(self, connection: Connection, token: str) -> tuple[Record, datetime | None]:
+        sitting_id, since = session_of(self.folder, token)
+        sitting = find_sitting(connection, sitting_id, lock=True)
         if sitting is None:
             raise GameError("This page does not know you any more. Please open your personal link again.")
-        return sitting
+        return sitting, since

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, insert, select
@@ -92,17 +92,26 @@ def open_sitting(
     return sitting_id
 
 
-def token_of(folder: Folder, sitting_id: str) -> str:
-    """The session's bearer token: the sitting's id and a proof that we gave it out. Nothing has to be stored."""
-    return f"{sitting_id}.{folder.derive('session', sitting_id, size=32)}"
+def token_of(folder: Folder, sitting_id: str, since: datetime | None = None) -> str:
+    """The session's bearer token: the sitting's id and a proof that we gave it out. Nothing has to be stored.
+
+    With `since`, it is the token of someone who came back then without a proof of who they are: the sitting goes on,
+    and what was answered before is not shown again.
+    """
+    session = sitting_id if since is None else f"{sitting_id}.{round(since.timestamp() * 1e6)}"
+    return f"{session}.{folder.derive('session', session, size=32)}"
 
 
-def sitting_of(folder: Folder, token: str) -> str:
-    """The sitting that a token stands for. Raises GameError for any token that we did not give out."""
-    sitting_id, _, _ = token.partition(".")
-    if not hmac.compare_digest(token.encode(), token_of(folder, sitting_id).encode()):
+def session_of(folder: Folder, token: str) -> tuple[str, datetime | None]:
+    """The sitting that a token stands for, and since when it may look back (None: to the beginning).
+
+    Raises GameError for any token that we did not give out.
+    """
+    session, _, proof = token.rpartition(".")
+    if not hmac.compare_digest(proof.encode(), folder.derive("session", session, size=32).encode()):
         raise GameError("This page does not know you any more. Please open your personal link again.")
-    return sitting_id
+    sitting_id, _, since = session.partition(".")
+    return sitting_id, datetime.fromtimestamp(int(since) / 1e6, UTC) if since else None
 
 
 def consent_version(text: str) -> str:

@@ -82,9 +82,15 @@ class Showing:
         self.clock = clock
 
     def current(
-        self, connection: Connection, sitting: Record, *, notice: str = "", error: str = "", past: bool = True
+        self,
+        connection: Connection,
+        sitting: Record,
+        *,
+        notice: str = "",
+        error: str = "",
+        since: datetime | None = None,
     ) -> View:
-        """The page that a sitting is on. Without `past`, the answers of earlier rounds are not shown again."""
+        """The page that a sitting is on. Rounds answered before `since` are not shown again."""
         if sitting.ended_at is not None:
             return self.done(connection, sitting.sitting_id)
         if sitting.tutorial_step < len(toy.ROUNDS):
@@ -107,9 +113,11 @@ class Showing:
                 return self.done(connection, sitting.sitting_id)
             episode = find_episode(connection, sitting.sitting_id)
             assert episode is not None  # noqa: S101  # it was begun in this transaction
-        return self._round(connection, episode, notice=notice, error=error, past=past)
+        return self._round(connection, episode, notice=notice, error=error, since=since)
 
-    def _round(self, connection: Connection, episode: Record, *, notice: str, error: str, past: bool) -> Round:
+    def _round(
+        self, connection: Connection, episode: Record, *, notice: str, error: str, since: datetime | None
+    ) -> Round:
         asked = connection.execute(_ROUND, {"episode": episode.episode_id, "trial": episode.done + 1}).one()
         if asked.shown_at is None:
             connection.execute(_SHOWN, {"round": asked.round_id, "now": self.clock()})
@@ -130,11 +138,11 @@ class Showing:
             notice=notice,
             error=error,
             bonus=self._bonus() if asked.trial == episode.open_until + 1 else "",
-            history=self._history(episode, rounds) if past else (),
+            history=self._history(episode, rounds, since),
         )
 
     def reveal(
-        self, connection: Connection, sitting: Record, asked: Asked, *, repeated: bool, past: bool = True
+        self, connection: Connection, sitting: Record, asked: Asked, *, repeated: bool, since: datetime | None = None
     ) -> Reveal:
         """The answer of a round whose guess is committed, where answers are shown."""
         episode = find_episode(connection, sitting.sitting_id, asked.episode_id)
@@ -158,14 +166,14 @@ class Showing:
             repeated=repeated,
             next=following,
             shaded=self._shaded(connection, asked),
-            history=self._history(episode, rounds[: asked.trial - 1]) if past else (),
+            history=self._history(episode, rounds[: asked.trial - 1], since),
         )
 
     def _bonus(self) -> str:
         """The rule of the bonus; empty where some have come by an open link, who are not paid."""
         return "" if self.folder.config.platform.web.open else bonus_said(self.folder.config.pay)
 
-    def _history(self, episode: Record, rounds: Sequence[Answered]) -> tuple[Past, ...]:
+    def _history(self, episode: Record, rounds: Sequence[Answered], since: datetime | None) -> tuple[Past, ...]:
         polarity = self.content.targets[episode.target_id].polarity
         return tuple(
             Past(
@@ -176,6 +184,7 @@ class Showing:
                 None if one.truth is None else scoring.points(one.guess, one.truth, polarity),
             )
             for one in rounds
+            if since is None or one.answered_at >= since
         )
 
     def _shaded(self, connection: Connection, asked: Asked) -> ExampleText | None:
