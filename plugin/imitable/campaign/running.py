@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
+from imitable.campaign.limits import Limits, Network
 from imitable.campaign.material import Table
 
 _LEVELS_YET = ("text", "examples")
@@ -106,6 +107,9 @@ class Serve(Table):
 
     public_url: str | None = Field(default=None, pattern=r"^https?://[^\s?#]+$")
     """Where annotators reach the game; links start with it."""
+    trusted_proxies: list[Network] = []
+    """Proxies whose word for the annotator's address (X-Forwarded-For) is taken; nobody else's is."""
+    limits: Limits = Limits()
 
 
 class Store(Table):
