@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint con
 SAY_IF_IT_FAILED = >>$(LOG) 2>&1 || { cat $(LOG); exit 1; }
 OUT ?= imitable-demo
 
-.PHONY: help demo test test-long check models benchmark-activations benchmark-aggregation clean
+.PHONY: help demo test test-long check models benchmark-activations benchmark-aggregation benchmark-serve clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 24
@@ -36,6 +36,9 @@ benchmark-activations: models $(BENCH)/.installed  ## Reading neurons beside oth
 
 benchmark-aggregation: $(BENCH)/.ranking  ## Rankings of campaigns of known truth beside other methods, into benchmarks/aggregation.md.
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BENCH)/bin/python benchmarks/aggregation.py $(ARGS)
+
+benchmark-serve: $(VENV)/.installed  ## Guesses a second beside a bare route, into benchmarks/serve.md. ARGS="--quick" is fast.
+	@$(BIN)/python benchmarks/serve.py $(ARGS)
 
 clean:  ## Remove the environment and everything made.
 	@rm -rf $(VENV) $(BENCH) $(OUT) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
