@@ -65,6 +65,9 @@ _FORMS = {
     "campaign.name": "must be letters, digits, spaces, _, . or -, at most 80, and begin with a letter or digit",
     "document": "must be 'text' or 'block:N', such as 'block:10'",
     "public_url": "must be a web address that begins with http:// or https://",
+    **dict.fromkeys(
+        ("keys_url", "completion_url", "endpoint_url"), "must be a web address that begins with http:// or https://"
+    ),
     "currency": "must be three capital letters, such as 'USD'",
     **dict.fromkeys(
         ("base", "bonus_per_point", "floor_per_hour", "cap"), 'must be an amount in quotes, such as "3.00"'

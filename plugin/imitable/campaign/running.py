@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
+from imitable.campaign.addresses import WebAddress, origin
 from imitable.campaign.limits import Limits, Network
 from imitable.campaign.material import Table
 
@@ -105,7 +106,7 @@ class Sitting(Table):
 class Serve(Table):
     """[serve]"""
 
-    public_url: str | None = Field(default=None, pattern=r"^https?://[^\s?#]+$")
+    public_url: WebAddress | None = None
     """Where annotators reach the game; links start with it."""
     trusted_proxies: list[Network] = []
     """Proxies whose word for the annotator's address (X-Forwarded-For) is taken; nobody else's is."""
@@ -141,13 +142,33 @@ class Prolific(Table):
 
     places: int = Field(default=30, ge=1)
     annotators_per_target: int = Field(default=10, ge=1)
+    study_id: str | None = None
+    """Only participants of this study are let in; without it, those of any."""
+    secure: bool = False
+    """True: only addresses that Prolific has signed are let in. Switch on "secure URL" in the study as well."""
+    keys_url: WebAddress = "https://api.prolific.com/.well-known/study/jwks.json"
+    """Where Prolific publishes the keys it signs with."""
+    completion_url: WebAddress = "https://app.prolific.com/submissions/complete"
+    """Where participants go at the end; the completion code is added."""
+    completion_code: str | None = Field(default=None, pattern=r"^[A-Za-z0-9]{4,32}$")
+    """The study's code for finished work; without it, one is derived from the campaign's key."""
+    stopped_code: str | None = Field(default=None, pattern=r"^[A-Za-z0-9]{4,32}$")
+    """The study's code for work that was stopped early, and is paid pro rata; derived likewise."""
 
 
 class MTurk(Table):
     """[platform.mturk]"""
 
-    endpoint_url: str | None = None
+    endpoint_url: WebAddress | None = None
     annotators_per_target: int = Field(default=10, ge=1)
+    worker_sites: list[WebAddress] = Field(default=[])
+    """Sites in whose frames the task is shown and to which it is submitted; without any, the endpoint's own."""
+
+    @property
+    def sites(self) -> list[str]:
+        """The origins of `worker_sites`, or of the endpoint."""
+        named = self.worker_sites or [self.endpoint_url or ""]
+        return [origin(one) for one in named if one]
 
 
 class Platforms(Table):
@@ -157,6 +178,11 @@ class Platforms(Table):
     label_studio: LabelStudio | None = None
     prolific: Prolific | None = None
     mturk: MTurk | None = None
+
+    def annotators_per_target(self, platform: str) -> int:
+        """Finished episodes that a platform is to bring for each target and level. Played links count as web."""
+        tables = {"label-studio": self.label_studio, "prolific": self.prolific, "mturk": self.mturk}
+        return (tables.get(platform) or self.web).annotators_per_target
 
 
 class Pay(Table):

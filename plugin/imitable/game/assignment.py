@@ -3,7 +3,7 @@
 A sitting's first target is drawn uniformly from the targets with a place left. The others get what `imitable assign`
 planned for them: a target and level named in that plan its probability, and all others together what is left, at random
 among those with most places left; without a plan that is everything. A place is a finished episode of a (target,
-level); an unfinished one holds its place until it is abandoned.
+level), counted for each platform; an unfinished one holds its place until it is abandoned.
 """
 
 from __future__ import annotations
@@ -38,7 +38,14 @@ class _Choice:
 
 
 def assign_next(
-    connection: Connection, folder: Folder, content: Content, *, sitting_id: str, annotator_id: str, now: datetime
+    connection: Connection,
+    folder: Folder,
+    content: Content,
+    *,
+    sitting_id: str,
+    annotator_id: str,
+    platform: str,
+    now: datetime,
 ) -> str | None:
     """Begin the sitting's next episode and return its id; None when nothing is left for this annotator.
 
@@ -55,7 +62,7 @@ def assign_next(
     ).scalar_one()
     if place >= folder.config.sitting.episodes:
         return None
-    left = _places_left(connection, folder, content, annotator_id, now)
+    left = _places_left(connection, folder, content, annotator_id, platform, now)
     open_targets = {target: levels for target, levels in left.items() if any(n > 0 for n in levels.values())}
     if not open_targets:
         return None
@@ -114,14 +121,18 @@ def _among(left: Left, assigned_by: str, rng: np.random.Generator, share: float 
     return _Choice(target_id, level, assigned_by, share * level_chance / len(among))
 
 
-def _places_left(connection: Connection, folder: Folder, content: Content, annotator_id: str, now: datetime) -> Left:
-    """Places left by target and level, over the targets that this annotator has not played."""
+def _places_left(
+    connection: Connection, folder: Folder, content: Content, annotator_id: str, platform: str, now: datetime
+) -> Left:
+    """Places left on this platform by target and level, over the targets that this annotator has not played."""
     episode = folder.config.episode
-    wanted = folder.config.platform.web.annotators_per_target
+    wanted = folder.config.platform.annotators_per_target(platform)
     cutoff = now - timedelta(minutes=episode.abandon_after_minutes)
     episodes = tables.episodes.c
     held = connection.execute(
         select(episodes.target_id, episodes.level, func.count().label("n"))
+        .join(tables.identities, tables.identities.c.annotator_id == episodes.annotator_id)
+        .where(tables.identities.c.platform == platform)
         .where(or_(episodes.completed_at.is_not(None), episodes.last_seen_at > cutoff))
         .group_by(episodes.target_id, episodes.level)
     )

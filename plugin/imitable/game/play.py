@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, update
@@ -13,6 +14,7 @@ from imitable.errors import GameError
 from imitable.game import toy
 from imitable.game.commit import commit, find_round, read_guess
 from imitable.game.content import Content, read_content
+from imitable.game.hosts import Entry, Query, entry_of, mturk_entry, prolific_entry, ticket_of
 from imitable.game.paying import pay_said
 from imitable.game.sessions import (
     consent_version,
@@ -23,6 +25,7 @@ from imitable.game.sessions import (
     token_of,
 )
 from imitable.game.showing import Record, Showing, end_sitting, find_episode, find_sitting
+from imitable.game.signed_links import SignedLinks
 from imitable.game.views import Done, Landing, Progress, Reveal, View
 from imitable.store import Store, insert_once, tables
 from imitable_aggregation import scoring
@@ -52,6 +55,9 @@ class Game:
         self.fresh_name = fresh_name
         """Names for people who come through the open link."""
         self.show = Showing(folder, self.content, clock)
+        config = folder.config
+        signed = config.platform.prolific if config.platform.prolific and config.platform.prolific.secure else None
+        self.signed_links = SignedLinks(signed.keys_url, config.serve.public_url) if signed else None
 
     # Coming in
 
@@ -60,12 +66,28 @@ class Game:
 
         An empty code is the open link.
         """
+        return self._landing(self._who(code), code)
+
+    def arrival(self, platform: str, query: Query) -> Landing | Done:
+        """The page behind an address that a platform made: `prolific` or `mturk`. Records nothing. Raises GameError.
+
+        Raises PlatformError when Prolific's signing keys cannot be had.
+        """
+        if platform == "mturk":
+            entry = mturk_entry(self.folder, query)
+        else:
+            entry = prolific_entry(self.folder, query, self.signed_links)
+        return self._landing(entry, "" if entry is None else ticket_of(self.folder, entry, self.clock()))
+
+    def _landing(self, entry: Entry | None, code: str) -> Landing | Done:
+        """The first page; without an entry, what is seen by someone who has not accepted the task."""
         config = self.folder.config
-        platform, name = self._who(code)
-        with self.store.read() as connection:
-            known = find_sitting(connection, sitting_id_of(self.folder, platform, name)) if name else None
-            if known is not None and known.ended_at is not None:
-                return self.show.done(connection, known.sitting_id)
+        known = None
+        if entry is not None and entry.assignment:
+            with self.store.read() as connection:
+                known = find_sitting(connection, sitting_id_of(self.folder, entry.platform, entry.assignment))
+                if known is not None and known.ended_at is not None:
+                    return self.show.done(connection, known.sitting_id)
         return Landing(
             campaign=config.campaign.name,
             code=code,
@@ -77,25 +99,22 @@ class Game:
             contact=config.study.contact,
             pay=pay_said(config.pay) if code else "",
             resumed=known is not None,
+            preview=entry is None,
         )
 
     def start(self, code: str, *, agreed: bool) -> str:
-        """Begin the sitting of a link, or find it again. Returns the session's token. Raises GameError."""
+        """Begin the sitting of a link or ticket, or find it again. Returns the session's token. Raises GameError."""
         if self.consent and not agreed:
             raise GameError("Please read the consent text and tick the box first. Nothing has been recorded.")
-        platform, name = self._who(code)
-        name = name or self.fresh_name()
+        entry, now = self._who(code), self.clock()
+        if not entry.platform_id:
+            name = self.fresh_name()
+            entry = replace(entry, platform_id=name, assignment=name)
         with self.store.write() as connection:
-            sitting_id = open_sitting(
-                connection,
-                self.folder,
-                platform=platform,
-                platform_id=name,
-                assignment=name,
-                consent_version=consent_version(self.consent),
-                now=self.clock(),
+            sitting_id, new = open_sitting(
+                connection, self.folder, entry, consent_version=consent_version(self.consent), now=now
             )
-        return token_of(self.folder, sitting_id)
+        return token_of(self.folder, sitting_id, None if new or entry.proven else now)
 
     # Playing
 
@@ -198,17 +217,20 @@ class Game:
 
     # Finding and keeping
 
-    def _who(self, code: str) -> tuple[str, str]:
-        """(platform, name) of a link's code; the open link has no name yet."""
+    def _who(self, code: str) -> Entry:
+        """Whose link or ticket this is; the open link has no name yet."""
         if not code:
             if not self.folder.config.platform.web.open:
                 raise GameError("This game is by invitation: please open the personal link that you were given.")
-            return "web", ""
+            return Entry("web", "", "", proven=True)
+        entry = entry_of(self.folder, code, self.clock())
+        if entry is not None:
+            return entry
         with self.store.read() as connection:
             link = find_link(connection, code)
         if link is None:
             raise GameError("This link is not known here. Please check that you copied all of it.")
-        return link.platform, link.platform_id
+        return Entry(link.platform, link.platform_id, link.platform_id, proven=True)
 
     def _open(self, connection: Connection, token: str) -> tuple[Record, datetime | None]:
         sitting_id, since = session_of(self.folder, token)

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Row
 
 from imitable.campaign import Folder
 from imitable.errors import GameError
+from imitable.game.hosts import Entry
 from imitable.store import Store, insert_once, tables
 
 
@@ -60,36 +61,40 @@ def sitting_id_of(folder: Folder, platform: str, assignment: str) -> str:
 
 
 def open_sitting(
-    connection: Connection,
-    folder: Folder,
-    *,
-    platform: str,
-    platform_id: str,
-    assignment: str,
-    consent_version: str,
-    now: datetime,
-) -> str:
-    """Begin the sitting of an assignment, or find the one that was begun. Returns its id."""
-    sitting_id = sitting_id_of(folder, platform, assignment)
-    annotator_id = folder.annotator_id(platform, platform_id)
+    connection: Connection, folder: Folder, entry: Entry, *, consent_version: str, now: datetime
+) -> tuple[str, bool]:
+    """Begin the sitting of an assignment, or find the one that was begun. Returns its id, and True if it is new.
+
+    Raises GameError when the assignment was begun by another person: ids in an address are unsigned.
+    """
+    sitting_id = sitting_id_of(folder, entry.platform, entry.assignment)
+    annotator_id = folder.annotator_id(entry.platform, entry.platform_id)
     identity = {
         "annotator_id": annotator_id,
-        "platform": platform,
-        "platform_id": platform_id,
+        "platform": entry.platform,
+        "platform_id": entry.platform_id,
         "created_at": now,
     }
     sitting = {
         "sitting_id": sitting_id,
         "annotator_id": annotator_id,
-        "platform": platform,
-        "assignment": assignment,
+        "platform": entry.platform,
+        "assignment": entry.assignment,
+        "submission": entry.submission,
+        "study": entry.study,
+        "return_to": entry.return_to,
+        "proven": entry.proven,
         "consent_version": consent_version,
         "started_at": now,
         "tutorial_step": 0,
     }
+    owner = connection.execute(
+        select(tables.sittings.c.annotator_id).where(tables.sittings.c.sitting_id == sitting_id)
+    ).scalar()
+    if owner is not None and owner != annotator_id:
+        raise GameError("This task was begun by somebody else. Please open the task again from where you found it.")
     insert_once(connection, tables.identities, identity)
-    insert_once(connection, tables.sittings, sitting)
-    return sitting_id
+    return sitting_id, insert_once(connection, tables.sittings, sitting)
 
 
 def token_of(folder: Folder, sitting_id: str, since: datetime | None = None) -> str:

@@ -14,6 +14,7 @@ from imitable.game import toy
 from imitable.game.assignment import assign_next
 from imitable.game.commit import Answered, Asked, answered, points_of, shades
 from imitable.game.content import Content, heat_map, reminder
+from imitable.game.finishing import finish_of
 from imitable.game.paying import bonus_said
 from imitable.game.views import Done, ExampleText, Past, Progress, Questions, Reveal, Round, View
 from imitable.store import tables
@@ -106,6 +107,7 @@ class Showing:
                 self.content,
                 sitting_id=sitting.sitting_id,
                 annotator_id=sitting.annotator_id,
+                platform=sitting.platform,
                 now=self.clock(),
             )
             if begun is None:
@@ -233,10 +235,12 @@ class Showing:
         ).all()
         shown = [(row, answered(connection, row.episode_id)) for row in played]
         sitting = find_sitting(connection, sitting_id)
+        assert sitting is not None  # noqa: S101  # whoever is shown its end has one
         return Done(
             episodes=sum(row.completed_at is not None for row in played),
             guesses=sum(len(rounds) for _, rounds in shown),
             points=sum(points_of(rounds, self.content.targets[row.target_id].polarity) for row, rounds in shown),
             best_possible=sum(scoring.TOP for _, rounds in shown for one in rounds if one.truth is not None),
-            stopped=sitting is not None and sitting.ended_by == "stopped",
+            stopped=sitting.ended_by == "stopped",
+            finish=finish_of(self.folder, sitting),
         )

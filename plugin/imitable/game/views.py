@@ -98,6 +98,8 @@ class Landing:
     """What is paid, in a few sentences, or an empty string when nothing is."""
     resumed: bool
     """True when this link was used before: the button continues, and nothing is lost."""
+    preview: bool = False
+    """True for someone who has not accepted the task yet: there is nothing to start."""
 
 
 @dataclass(frozen=True)
@@ -166,6 +168,19 @@ class Questions:
 
 
 @dataclass(frozen=True)
+class Finish:
+    """How the annotator tells a platform that the sitting is over."""
+
+    platform: str
+    url: str
+    """Where the button leads."""
+    code: str = ""
+    """A code to be copied by hand should the button fail; empty where there is none."""
+    fields: tuple[tuple[str, str], ...] = ()
+    """Names and values to be posted there; without any, the button is a link."""
+
+
+@dataclass(frozen=True)
 class Done:
     """The sitting is over."""
 
@@ -179,6 +194,8 @@ class Done:
     """Ten times the practice rounds played."""
     stopped: bool
     """True when the annotator ended the sitting early."""
+    finish: Finish | None = None
+    """None where nobody has to be told."""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    true,
 )
 
 metadata = MetaData(
@@ -159,6 +160,10 @@ sittings = Table(
     Column("annotator_id", ForeignKey(identities.c.annotator_id), nullable=False, index=True),
     Column("platform", String(40), nullable=False),
     Column("assignment", String(200), nullable=False),
+    Column("submission", String(100), nullable=False, server_default=""),
+    Column("study", String(100), nullable=False, server_default=""),
+    Column("return_to", String(300), nullable=False, server_default=""),
+    Column("proven", Boolean, nullable=False, server_default=true()),
     Column("consent_version", String(64), nullable=False),
     Column("started_at", _TIME, nullable=False),
     Column("tutorial_step", Integer, nullable=False),
@@ -166,7 +171,9 @@ sittings = Table(
     Column("ended_by", String(20)),
     UniqueConstraint("platform", "assignment"),
 )
-"""One platform assignment each: money is owed per sitting."""
+"""One platform assignment each: money is owed per sitting. `assignment` is its key, `submission` the platform's own id
+of it, `study` of what was offered; `return_to` is the site that is told of its end, and `proven` says whether the
+annotator's identity was signed."""
 
 episodes = Table(
     "episodes",

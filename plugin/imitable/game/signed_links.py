@@ -1,0 +1,61 @@
+"""Addresses that Prolific signed ("secure external study URL"): an RS256 JWT in the field `prolific_token`."""
+
+from __future__ import annotations
+
+import logging
+
+from imitable.campaign import origin
+from imitable.errors import GameError, MissingExtra, PlatformError
+
+_log = logging.getLogger(__name__)
+
+ISSUER = "https://www.prolific.com"
+_PATIENCE = 5.0
+"""Seconds that Prolific has to hand out its keys; they are kept for an hour."""
+_LEEWAY = 30
+"""Seconds by which two clocks may differ."""
+
+
+class SignedLinks:
+    """Checks the signature of addresses against the platform's published keys (JWKS)."""
+
+    def __init__(self, keys_url: str, public_url: str | None) -> None:
+        try:
+            import jwt
+        except ImportError as error:
+            raise MissingExtra("serve", wanted_for="Checking Prolific's signatures") from error
+        self._keys = jwt.PyJWKClient(keys_url, lifespan=3600, timeout=_PATIENCE)
+        self._home = origin(public_url or "")
+
+    def check(self, token: str, *, person: str, study: str, session: str) -> None:
+        """Raise GameError unless Prolific signed this token for these ids, lately, and for our address.
+
+        Raises PlatformError when its keys cannot be had: the annotator may try again, and the runner is told why.
+        """
+        import jwt
+
+        again = "Please go back to Prolific and open the study from there."
+        try:
+            key = self._keys.get_signing_key_from_jwt(token)
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=["RS256"],
+                issuer=ISSUER,
+                leeway=_LEEWAY,
+                options={"require": ["exp", "iss", "sub", "aud"], "verify_aud": False},
+            )
+        except jwt.PyJWKClientConnectionError as error:
+            raise PlatformError(f"Prolific's signing keys cannot be fetched: {error}. Check the network.") from error
+        except jwt.ExpiredSignatureError as error:
+            raise GameError(f"This address is too old. {again}") from error
+        except jwt.PyJWTError as error:
+            _log.warning("an address was not signed by Prolific: %s", type(error).__name__)
+            raise GameError(f"This address was not signed by Prolific. {again}") from error
+        named = claims.get("prolific")
+        signed = named if isinstance(named, dict) else {}
+        told = (claims["sub"], *(signed.get(name) for name in ("PROLIFIC_PID", "STUDY_ID", "SESSION_ID")))
+        audiences = [claims["aud"]] if isinstance(claims["aud"], str) else claims["aud"]
+        ours = not self._home or any(origin(str(one)) == self._home for one in audiences)
+        if told != (session, person, study, session) or not ours:
+            raise GameError(f"This address was signed for somebody else. {again}")
