@@ -30,6 +30,6 @@ class Limits(Table):
     """Requests of one address, in the long run, after a thousand; a university may stand behind one address."""
     arrivals_per_second: float = Field(default=2, gt=0)
     """First pages and starts of one address, in the long run, after three hundred."""
-    unlimited: list[Network] = ["127.0.0.0/8", "::1"]
+    unlimited: list[Network] = Field(default=["127.0.0.0/8", "::1"])
     """Addresses that are not counted. This machine's own: simulated annotators play from it, and a proxy on it that
     `trusted_proxies` does not list would make everybody one address. Sessions are always counted."""

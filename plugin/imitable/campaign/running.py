@@ -108,7 +108,7 @@ class Serve(Table):
 
     public_url: WebAddress | None = None
     """Where annotators reach the game; links start with it."""
-    trusted_proxies: list[Network] = []
+    trusted_proxies: list[Network] = Field(default=[])
     """Proxies whose word for the annotator's address (X-Forwarded-For) is taken; nobody else's is."""
     limits: Limits = Limits()
 

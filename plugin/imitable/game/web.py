@@ -6,6 +6,7 @@ so that no token stands in a URL, a cookie, a log or a Referer.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
@@ -14,13 +15,15 @@ from urllib.parse import parse_qsl, urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from imitable.errors import GameError, ImitableError
+from imitable.game.guard import Desk, Health, Paced
+from imitable.game.limits import Pace, TooFast, TooSlow
 from imitable.game.play import Game
 from imitable.game.views import Problem, View, as_json
 
@@ -31,6 +34,9 @@ _log = logging.getLogger(__name__)
 
 LARGEST_BODY = 16_384
 """Bytes of a posted form; ours are a few hundred."""
+
+READING = 15.0
+"""Seconds that a form has to arrive in."""
 
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -54,6 +60,7 @@ def web_app(game: Game) -> Starlette:
     door = _Door(game, root)
     app = Starlette(
         routes=[route for under in dict.fromkeys((root, "")) for route in _routes(door, under)],
+        middleware=[Middleware(Paced, pace=door.pace, refuse=door.problem)],
         exception_handlers={404: door.missing, 405: door.missing, 500: door.broken},
     )
     # A redirect would send the code or the token on to the host that the client names, and from https to http.
@@ -66,7 +73,8 @@ def _routes(door: _Door, root: str) -> list[BaseRoute]:
     return [
         *(Route(path, door.landing) for path in sorted(landings)),
         *(Route(f"{root}/{name}", door.posting(does), methods=["POST"]) for name, does in door.forms.items()),
-        Route(f"{root}/healthz", lambda _request: PlainTextResponse("ok\n")),
+        Route(f"{root}/healthz", door.health.check),
+        Route(f"{root}/livez", lambda _request: PlainTextResponse("ok\n")),
         Mount(f"{root}/static", _Static(directory=str(files("imitable_templates.web").joinpath("static")))),
     ]
 
@@ -82,6 +90,9 @@ class _Door:
     def __init__(self, game: Game, root: str) -> None:
         self.game = game
         self.root = root
+        self.pace = Pace(game.folder.config.serve.limits)
+        self.desk = Desk()
+        self.health = Health(game.store)
         self.pages = Environment(
             loader=FileSystemLoader(str(files("imitable_templates.web"))),
             autoescape=select_autoescape(default=True, default_for_string=True),
@@ -120,9 +131,9 @@ class _Door:
     async def landing(self, request: Request) -> Response:
         code = str(request.path_params.get("code", ""))
         try:
-            return self._page(request, await run_in_threadpool(self.game.landing, code))
+            return self._page(request, await self.desk.ask(self.game.landing, code))
         except ImitableError as error:
-            return self._problem(request, error)
+            return self.problem(request, error)
 
     def posting(self, does: Answer) -> Callable[[Request], Awaitable[Response]]:
         """A route that reads one form and answers with the view that follows."""
@@ -130,20 +141,26 @@ class _Door:
         async def answer(request: Request) -> Response:
             try:
                 form = await _form(request)
-                view, token = await run_in_threadpool(does, form)
+                self.pace.session(form["token"])
+                view, token = await self.desk.ask(does, form)
             except ImitableError as error:
-                return self._problem(request, error)
+                return self.problem(request, error)
             return self._page(request, view, token)
 
         return answer
 
     async def missing(self, request: Request, _error: Exception) -> Response:
-        return self._problem(request, GameError("There is no such page. Please open your personal link again."), 404)
+        return self.problem(request, GameError("There is no such page. Please open your personal link again."), 404)
 
     async def broken(self, request: Request, error: Exception) -> Response:
-        return self._problem(request, error)
+        return self.problem(request, error)
 
-    def _problem(self, request: Request, error: Exception, status: int = 400) -> Response:
+    def problem(self, request: Request, error: Exception, status: int = 400) -> Response:
+        """The page, or the JSON, for something that did not work, whatever it was."""
+        if isinstance(error, TooFast | TooSlow):
+            page = self._page(request, Problem(error.title, str(error)), status=error.status)
+            page.headers["Retry-After"] = str(error.seconds)
+            return page
         if isinstance(error, GameError):
             return self._page(request, Problem("That did not work", str(error)), status=status)
         if isinstance(error, ImitableError):  # the server itself logs any other
@@ -168,11 +185,14 @@ async def _form(request: Request) -> Fields:
     """The posted fields. The token may also come as a bearer token. Raises GameError for what is not our form."""
     body = b""
     try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > LARGEST_BODY:
-                raise GameError("That was too much text. Please shorten it and submit again.")
+        async with asyncio.timeout(READING):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > LARGEST_BODY:
+                    raise GameError("That was too much text. Please shorten it and submit again.")
         fields = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=20)
+    except TimeoutError:
+        raise TooSlow("The page took too long to arrive. Nothing is lost: please submit it again.") from None
     except (ValueError, ClientDisconnect) as error:
         raise GameError("The page sent something that we cannot read. Please open your personal link again.") from error
     form = {name: value.replace("\0", "") for name, value in fields}  # PostgreSQL takes no NUL

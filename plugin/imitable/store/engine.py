@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,15 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from imitable.campaign import Folder
 from imitable.errors import MissingExtra, StoreError
 from imitable.store import tables
+from imitable.store.patience import give_up_after
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 _PATIENCE = 15
 """Seconds that a PostgreSQL server has to take up the connection."""
+
+_BUSY = 30.0
+"""Seconds that a command waits for others who write to an SQLite database."""
 
 
 class Store:
@@ -31,13 +35,21 @@ class Store:
     def __init__(self, engine: Engine, folder: Folder) -> None:
         self.engine = engine
         self.campaign_id = "c_" + folder.derive("campaign", folder.config.campaign.name)
-        # SQLite has one writer: threads of this process queue here, instead of polling its lock.
-        self._queue = threading.Lock() if engine.dialect.name == "sqlite" else nullcontext()
+        self._patience = _BUSY
+        self._lock = threading.Lock()
+
+    def hurry(self, seconds: float = 5.0) -> None:
+        """From now on people wait for the answer: give up what takes longer, with a StoreError, instead of waiting on.
+
+        Commands do without: an export may take an hour.
+        """
+        self._patience = seconds
+        give_up_after(self.engine, seconds)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that writes. On SQLite it holds the one write lock from its first statement."""
-        with self._queue, _said(self.engine), self.engine.connect() as connection:
+        with self._queue(), _said(self.engine), self.engine.connect() as connection:
             if connection.dialect.name == "sqlite":
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
@@ -57,6 +69,24 @@ class Store:
                 connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection
             connection.rollback()
+
+    @contextmanager
+    def _queue(self) -> Iterator[None]:
+        """SQLite has one writer: threads of this process queue here, instead of polling its lock."""
+        if self.engine.dialect.name != "sqlite":
+            yield
+            return
+        if not self._lock.acquire(timeout=self._patience):
+            raise StoreError(f"Too many wait to write to {_shown(self.engine)}. Nothing was lost; try again.")
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def check(self) -> None:
+        """Raise StoreError unless something could be written now. Writes nothing."""
+        with self.write() as connection:
+            connection.execute(select(tables.campaigns.c.campaign_id))
 
     def build_hash(self) -> str | None:
         """Hash of the build that is loaded, or None. Raises StoreError when the database is another campaign's."""
@@ -124,7 +154,7 @@ def _engine(url: str, folder: Path) -> Engine:
         except OSError as error:
             raise StoreError(f"{path} cannot be written ({error}). Make the campaign's folder writable.") from error
         engine = create_engine(
-            f"sqlite:///{path}", hide_parameters=True, connect_args={"timeout": 30, "check_same_thread": False}
+            f"sqlite:///{path}", hide_parameters=True, connect_args={"timeout": _BUSY, "check_same_thread": False}
         )
         event.listen(engine, "connect", _prepare_sqlite)
         return engine
@@ -140,6 +170,7 @@ def _engine(url: str, folder: Path) -> Engine:
             address,
             pool_size=10,
             max_overflow=20,
+            pool_timeout=5,
             pool_pre_ping=True,
             hide_parameters=True,  # errors reach logs, and parameters hold platforms' ids
             connect_args={"connect_timeout": _PATIENCE},
