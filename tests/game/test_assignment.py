@@ -101,3 +101,18 @@ def test_order_and_items_differ_between_annotators(table: Set) -> None:
         plans.setdefault(row.episode_id, []).append(row.item_id)
     assert len({tuple(plan) for plan in plans.values()}) == 8
     assert all(len(set(plan)) == len(plan) for plan in plans.values())
+
+
+def test_the_items_of_a_target_take_turns_among_annotators(table: Set) -> None:
+    here = table(targets=1, links=14, episodes=1, practice=2, held_out=1, annotators_per_target=20)
+    for link in range(14):
+        here.game.view(here.sit(link))
+    of_item = (
+        select(tables.items.c.split, tables.items.c.active, func.count(tables.rounds.c.round_id))
+        .outerjoin(tables.rounds, tables.rounds.c.item_id == tables.items.c.item_id)
+        .group_by(tables.items.c.item_id, tables.items.c.split, tables.items.c.active)
+    )
+    times: dict[tuple[str, bool], list[int]] = {}
+    for split, active, count in here.rows(of_item):
+        times.setdefault((split, active), []).append(count)
+    assert all(max(counts) - min(counts) <= 1 for counts in times.values())

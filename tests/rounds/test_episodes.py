@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -124,3 +125,38 @@ def test_checks_and_repeats_stand_where_they_were_asked_for_and_a_repeat_is_not_
             repeated[first] += 1
         assert len(set(shown)) == 8
     assert set(repeated) >= {1, 2, 4, 5}
+
+
+def test_items_take_turns_so_that_none_is_shown_to_many_while_others_lie_idle() -> None:
+    pools = {"practice": pool("p", 9, 11), "held_out": pool("h", 5, 8)}
+    used: Counter[str] = Counter()
+    for seed in range(30):
+        plan = plan_rounds(pools, practice=6, held_out=3, rng=np.random.default_rng(seed), used=used)
+        used.update(one.item_id for one in plan)
+        for every in pools.values():
+            for active in (True, False):
+                times = [used[item] for item, is_active in every if is_active == active]
+                assert max(times) - min(times) <= 1
+
+
+def known_before(accounts: int, *, of: int, rng: np.random.Generator) -> float:
+    """Share of the practice items of another annotator whose truths `accounts` of the `of` before her have seen."""
+    pools = {"practice": pool("p", 30, 30), "held_out": pool("h", 20, 20)}
+    used: Counter[str] = Counter()
+    known: set[str] = set()
+    in_league = set(rng.permutation(of)[:accounts].tolist())
+    for turn in range(of + 1):
+        plan = plan_rounds(pools, practice=15, held_out=5, rng=rng, used=used)
+        used.update(one.item_id for one in plan)
+        revealed = {one.item_id for one in plan if one.phase == "practice"}
+        if turn in in_league:
+            known |= revealed
+    assert all(one.item_id not in known for one in plan if one.phase == "held_out")
+    return len(revealed & known) / len(revealed)
+
+
+@pytest.mark.parametrize(("accounts", "share"), [(1, 0.23), (2, 0.42), (3, 0.59), (4, 0.72)])
+def test_what_accounts_in_league_know_of_anothers_items_is_what_the_docs_say(accounts: int, share: float) -> None:
+    rng = np.random.default_rng(5)
+    measured = float(np.mean([known_before(accounts, of=9, rng=rng) for _ in range(400)]))
+    assert abs(measured - share) < 0.03

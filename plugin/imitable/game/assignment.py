@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
-from sqlalchemy import Connection, func, insert, or_, select
+from sqlalchemy import Connection, bindparam, func, insert, or_, select
 
 from imitable.campaign import Folder
 from imitable.errors import StoreError
@@ -26,6 +26,15 @@ Left = dict[str, dict[str, int]]
 
 _ROUNDING = 1e-6
 """What a plan's probabilities may fall short of 1 and still name everything."""
+
+
+_USED = (
+    select(tables.rounds.c.item_id, func.count(tables.rounds.c.episode_id.distinct()).label("n"))
+    .join(tables.episodes, tables.episodes.c.episode_id == tables.rounds.c.episode_id)
+    .where(tables.episodes.c.target_id == bindparam("target"))
+    .group_by(tables.rounds.c.item_id)
+)
+"""In how many plans each item of a target stands."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +162,7 @@ def _level(left: dict[str, int], rng: np.random.Generator) -> tuple[str, float]:
 
 def _plan(connection: Connection, folder: Folder, content: Content, episode_id: str, target_id: str) -> None:
     episode = folder.config.episode
+    used = connection.execute(_USED, {"target": target_id})
     plan = plan_rounds(
         content.targets[target_id].pools,
         practice=episode.practice,
@@ -161,6 +171,7 @@ def _plan(connection: Connection, folder: Folder, content: Content, episode_id: 
         checks=episode.checks,
         check_items=check_items(target_id),
         repeats=episode.repeats,
+        used={row.item_id: row.n for row in used},
     )
     for one in plan:
         if one.phase == "check":

@@ -34,15 +34,19 @@ def plan_rounds(
     checks: Sequence[int] = (),
     check_items: Sequence[str] = (),
     repeats: Sequence[int] = (),
+    used: Mapping[str, int] | None = None,
 ) -> list[Planned]:
     """Draw an episode from a target's pools: `practice` then `held_out` rounds, each in random order.
 
     `pools` maps `practice` and `held_out` to (item_id, drawn from an active stratum). Every item of a pool is equally
-    likely, and each phase is as active as its pool, to within one item. `checks` and `repeats` are trials of the
-    finished plan, between the others: at `checks` stands one of `check_items`, in random order, and at `repeats` an
-    earlier practice item comes again, as practice; no item comes more than twice. A repeat with no practice round left
-    to repeat is left out, and so is a check without an item.
+    likely, and each phase is as active as its pool, to within one item. `used` says in how many earlier plans each item
+    stands: those in fewest come first, so that no truth is shown to many people while others lie idle.
+
+    `checks` and `repeats` are trials of the finished plan, between the others: at `checks` stands one of `check_items`,
+    in random order, and at `repeats` an earlier practice item comes again, as practice; no item comes more than twice.
+    A repeat with no practice round left to repeat is left out, and so is a check without an item.
     """
+    times = used or {}
     drawn: list[tuple[Phase, str]] = []
     phases: tuple[tuple[Phase, int], ...] = (("practice", practice), ("held_out", held_out))
     for phase, rounds in phases:
@@ -51,8 +55,8 @@ def plan_rounds(
         inactive = [item for item, is_active in pool if not is_active]
         exact = rounds * len(active) / max(1, len(pool))
         from_active = int(exact) + int(rng.random() < exact % 1)
-        chosen = [active[at] for at in rng.permutation(len(active))[:from_active]]
-        chosen += [inactive[at] for at in rng.permutation(len(inactive))[: rounds - from_active]]
+        chosen = _fewest_first(active, times, rng)[:from_active]
+        chosen += _fewest_first(inactive, times, rng)[: rounds - from_active]
         drawn += [(phase, chosen[pick]) for pick in rng.permutation(len(chosen))]
     obvious = [check_items[at] for at in rng.permutation(len(check_items))] if checks else []
     plan: list[Planned] = []
@@ -68,6 +72,11 @@ def plan_rounds(
         else:
             break
     return plan
+
+
+def _fewest_first(items: Sequence[str], times: Mapping[str, int], rng: np.random.Generator) -> list[str]:
+    """The items in random order, those that stand in fewest plans before the others."""
+    return sorted((items[at] for at in rng.permutation(len(items))), key=lambda item: times.get(item, 0))
 
 
 def _repeatable(plan: Sequence[Planned]) -> list[str]:
