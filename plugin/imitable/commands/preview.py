@@ -101,6 +101,8 @@ def preview_app(game: Game) -> Starlette:
             title=game.folder.config.campaign.name,
             static="/static/",
             root="",
+            nonce="",
+            referrer=_HEADERS["Referrer-Policy"],
             code=_link(game, next(numbers)),
             buttons=[button for name, there in _PAGES for button in _buttons(game, next(numbers), name, there)],
         )

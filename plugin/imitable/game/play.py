@@ -15,6 +15,7 @@ from imitable.game import toy
 from imitable.game.commit import commit, find_round, read_guess
 from imitable.game.content import Content, read_content
 from imitable.game.hosts import Entry, Query, entry_of, mturk_entry, prolific_entry, ticket_of
+from imitable.game.limits import Buckets, TooFast
 from imitable.game.paying import pay_said
 from imitable.game.sessions import (
     consent_version,
@@ -32,6 +33,9 @@ from imitable_aggregation import scoring
 
 LONGEST_EXPLANATION = 1000
 """Characters kept of what an annotator writes."""
+
+RETURNS_AT_ONCE = 20
+"""Times that a sitting may be entered again by unsigned ids; one more is allowed every minute."""
 
 _BOTH_QUESTIONS = "Please choose a number from 1 to 5 for both questions."
 
@@ -53,8 +57,9 @@ class Game:
         self.consent = folder.consent_text()
         self.clock = clock
         self.fresh_name = fresh_name
-        """Names for people who come through the open link."""
+        """Names that nobody can guess: of people who come through the open link, and of a page's own scripts."""
         self.show = Showing(folder, self.content, clock)
+        self._returns = Buckets(1 / 60, RETURNS_AT_ONCE)
         config = folder.config
         signed = config.platform.prolific if config.platform.prolific and config.platform.prolific.secure else None
         self.signed_links = SignedLinks(signed.keys_url, config.serve.public_url) if signed else None
@@ -114,7 +119,12 @@ class Game:
             sitting_id, new = open_sitting(
                 connection, self.folder, entry, consent_version=consent_version(self.consent), now=now
             )
-        return token_of(self.folder, sitting_id, None if new or entry.proven else now)
+        if new or entry.proven:
+            return token_of(self.folder, sitting_id)
+        wait = self._returns.take(sitting_id)
+        if wait:
+            raise TooFast(wait)
+        return token_of(self.folder, sitting_id, now)
 
     # Playing
 

@@ -25,6 +25,7 @@ from imitable.errors import GameError, ImitableError
 from imitable.game.guard import Desk, Health, Paced
 from imitable.game.limits import Pace, TooFast, TooSlow
 from imitable.game.play import Game
+from imitable.game.policy import Policy
 from imitable.game.views import Problem, View, as_json
 
 if TYPE_CHECKING:
@@ -37,17 +38,6 @@ LARGEST_BODY = 16_384
 
 READING = 15.0
 """Seconds that a form has to arrive in."""
-
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    ),
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Robots-Tag": "noindex",
-}
 
 Fields = dict[str, str]
 Answer = Callable[[Fields], tuple[View, str]]
@@ -72,6 +62,7 @@ def _routes(door: _Door, root: str) -> list[BaseRoute]:
     landings = {root or "/", f"{root}/", f"{root}/j/{{code}}", f"{root}/j/{{code}}/"}
     return [
         *(Route(path, door.landing) for path in sorted(landings)),
+        *(Route(f"{root}/{platform}", door.arriving(platform)) for platform in ("mturk", "prolific")),
         *(Route(f"{root}/{name}", door.posting(does), methods=["POST"]) for name, does in door.forms.items()),
         Route(f"{root}/healthz", door.health.check),
         Route(f"{root}/livez", lambda _request: PlainTextResponse("ok\n")),
@@ -90,6 +81,7 @@ class _Door:
     def __init__(self, game: Game, root: str) -> None:
         self.game = game
         self.root = root
+        self.policy = Policy(game.folder.config)
         self.pace = Pace(game.folder.config.serve.limits)
         self.desk = Desk()
         self.health = Health(game.store)
@@ -135,6 +127,17 @@ class _Door:
         except ImitableError as error:
             return self.problem(request, error)
 
+    def arriving(self, platform: str) -> Callable[[Request], Awaitable[Response]]:
+        """The route of an address that a platform makes, with its ids in the query."""
+
+        async def arrival(request: Request) -> Response:
+            try:
+                return self._page(request, await self.desk.ask(self.game.arrival, platform, request.query_params))
+            except ImitableError as error:
+                return self.problem(request, error)
+
+        return arrival
+
     def posting(self, does: Answer) -> Callable[[Request], Awaitable[Response]]:
         """A route that reads one form and answers with the view that follows."""
 
@@ -169,16 +172,20 @@ class _Door:
         return self._page(request, Problem("Please try again in a minute", kind), status=503)
 
     def _page(self, request: Request, view: View, token: str = "", status: int = 200) -> Response:
+        nonce = self.game.fresh_name()
+        headers = self.policy.headers(nonce)
         if "application/json" in request.headers.get("accept", ""):
-            return Response(as_json(view, token), status, _HEADERS, media_type="application/json")
+            return Response(as_json(view, token), status, headers, media_type="application/json")
         page = self.pages.get_template(f"{view.kind}.html.j2").render(
             view=view,
             token=token,
             title=self.game.folder.config.campaign.name,
             static=f"{self.root}/static/",
             root=self.root,
+            nonce=nonce,
+            referrer=self.policy.referrer,
         )
-        return HTMLResponse(page, status_code=status, headers=_HEADERS)
+        return HTMLResponse(page, status_code=status, headers=headers)
 
 
 async def _form(request: Request) -> Fields:

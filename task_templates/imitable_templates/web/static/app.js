@@ -119,6 +119,7 @@
   // ---- listeners sit on the document, so a swapped page needs none of its own ----
 
   document.addEventListener("submit", (event) => {
+    if (event.target.matches("[data-leave]")) return; // it leads to the platform that sent the annotator
     event.preventDefault();
     if (busy) return;
     const form = event.target;
