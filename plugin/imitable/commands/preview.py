@@ -80,18 +80,16 @@ def preview(directory: Path, *, port: int = 0, ready: Callable[[str], object]) -
 
 def preview_app(game: Game) -> Starlette:
     """A list of all pages, each a button that opens it in a sitting of its own; behind it the game as it is."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from starlette.applications import Starlette
     from starlette.concurrency import run_in_threadpool
     from starlette.responses import HTMLResponse
     from starlette.routing import Mount, Route
 
     import imitable_templates.web
+    from imitable.game.pages import environment
     from imitable.game.web import web_app
 
-    pages = Environment(
-        loader=FileSystemLoader(imitable_templates.web.__path__[0]), autoescape=True, undefined=StrictUndefined
-    )
+    pages = environment(imitable_templates.web.__path__[0])
     numbers = count(1)
 
     def listed() -> str:

@@ -35,6 +35,14 @@ class ExampleText:
     value: float
     """Activation at the focus token, display scale."""
 
+    def __hash__(self) -> int:
+        return hash((len(self.pieces), self.focus, self.value))  # of all pieces it would take longer than a page
+
+    @property
+    def loudest(self) -> list[Piece]:
+        """The three pieces with the most activation, of those with 3 or more."""
+        return sorted((p for p in self.pieces if p.value >= 3), key=lambda p: -p.value)[:3]
+
 
 @dataclass(frozen=True)
 class Stimulus:

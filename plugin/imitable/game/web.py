@@ -13,7 +13,6 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
@@ -24,6 +23,7 @@ from starlette.staticfiles import StaticFiles
 from imitable.errors import GameError, ImitableError
 from imitable.game.guard import Desk, Health, Paced
 from imitable.game.limits import Pace, TooFast, TooSlow
+from imitable.game.pages import environment
 from imitable.game.play import Game
 from imitable.game.policy import Policy
 from imitable.game.views import Problem, View, as_json
@@ -85,12 +85,7 @@ class _Door:
         self.pace = Pace(game.folder.config.serve.limits)
         self.desk = Desk()
         self.health = Health(game.store)
-        self.pages = Environment(
-            loader=FileSystemLoader(str(files("imitable_templates.web"))),
-            autoescape=select_autoescape(default=True, default_for_string=True),
-            undefined=StrictUndefined,
-            auto_reload=False,
-        )
+        self.pages = environment(str(files("imitable_templates.web")))
         self.forms: dict[str, Answer] = {
             "start": self._start,
             "play": lambda form: (game.view(form["token"]), form["token"]),

@@ -10,7 +10,6 @@ from importlib.resources import files
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -23,6 +22,7 @@ from imitable.commands.inspecting import views
 from imitable.commands.inspecting.heat import draw
 from imitable.commands.inspecting.records import Records
 from imitable.errors import BuildError
+from imitable.game.pages import environment
 from imitable_aggregation import scoring
 
 _log = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ class _Door:
         self.records = records
         self.report = report
         rooms = [str(files(f"imitable_templates.{room}")) for room in ("inspect", "web")]
-        self.pages = Environment(loader=FileSystemLoader(rooms), autoescape=True, undefined=StrictUndefined)
+        self.pages = environment(*rooms)
         self.pages.filters.update(figures=figures, link_to=link_to)
         self.pages.globals.update(report=report, campaign=str(report.get("campaign") or "this build"))
 

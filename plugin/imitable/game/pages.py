@@ -1,0 +1,81 @@
+"""Pages from templates. What hundreds of pages have in common is rendered once; what holds an answer is never kept."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+MOST_KEPT = 20_000
+"""Parts of pages held in memory: of about 1 kB each, and 20 kB where they are a target's examples."""
+
+
+def environment(*folders: str) -> Environment:
+    """Templates of these folders, with the filters and functions that they share."""
+    pages = Environment(loader=FileSystemLoader(folders), autoescape=True, undefined=StrictUndefined, auto_reload=False)
+    pages.filters.update(cut=cut, num=num, plain=plain, shade=shade, whole=whole)
+    pages.globals.update(kept=kept)
+    return pages
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def kept(macro: Any, *given: Any) -> Markup:
+    """What a macro makes of these arguments, made once. Nothing that an annotator has yet to guess may be in them."""
+    made: Markup = macro(*given)
+    return made
+
+
+def num(value: float) -> str:
+    """One decimal, a real minus sign, and never "-0.0"."""
+    return f"{value:.1f}".replace("-", "−") if abs(value) >= 0.05 else "0.0"
+
+
+def whole(value: float) -> str:
+    """As few digits as say it, and a real minus sign."""
+    return f"{value:g}".replace("-", "−")
+
+
+def shade(heat: int) -> str:
+    """The style's class of a shade: `heat-1` to `heat-10`, `cool-1` to `cool-10`, or none."""
+    return f"heat-{heat}" if heat > 0 else f"cool-{-heat}" if heat < 0 else ""
+
+
+_HIDDEN = {
+    chr(int(code, 16)): name
+    for code, name in re.findall(
+        r"(\w+):(\w+)",
+        """0:NUL 1:SOH 2:STX 3:ETX 4:EOT 5:ENQ 6:ACK 7:BEL 8:BS B:VT C:FF E:SO F:SI 10:DLE 11:DC1 12:DC2 13:DC3 14:DC4
+        15:NAK 16:SYN 17:ETB 18:CAN 19:EM 1A:SUB 1B:ESC 1C:FS 1D:GS 1E:RS 1F:US 7F:DEL AD:SHY 61C:ALM 200B:ZWSP 2028:LS
+        2029:PS 202A:LRE 202B:RLE 202C:PDF 202D:LRO 202E:RLO 2060:WJ 2066:LRI 2067:RLI 2068:FSI 2069:PDI FEFF:BOM""",
+    )
+}
+"""What hides or reorders text, by its usual short name. Joiners are not in it: emoji and some scripts need them."""
+
+_ANY_HIDDEN = re.compile(f"[{''.join(_HIDDEN)}]")
+
+
+def plain(text: str) -> Markup:
+    """A text as it is, with names in the place of characters that hide or reorder it."""
+    return Markup(  # noqa: S704  # escaped, and names are our own
+        _ANY_HIDDEN.sub(lambda found: f'<bdi class="code" dir="ltr">{_HIDDEN[found[0]]}</bdi>', str(escape(text)))
+    )
+
+
+_WHITE = {"\n": "ws-line", "\r": "ws-line", "\t": "ws-tab"}
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def cut(text: str) -> tuple[Markup, Markup, Markup]:
+    """A token's characters as (leading space, what is seen, trailing space): only the middle is boxed or shaded.
+
+    A token of white space alone is all middle, with a glyph from the style sheet so that it is seen.
+    """
+    seen = text.strip()
+    if seen:
+        at = text.index(seen)
+        return escape(text[:at]), plain(seen), escape(text[at + len(seen) :])
+    glyphs = "".join(f'<i class="ws {_WHITE.get(c, "ws-space")}"></i>{escape(c)}' for c in text)
+    return Markup(), Markup(glyphs or '<i class="ws ws-none"></i>'), Markup()  # noqa: S704
