@@ -105,6 +105,14 @@ def serve(
         str, typer.Option(help="Address to listen on. Use a reverse proxy with TLS in front.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8000,
+    log: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write each request as a line of JSON, without anything that says who asked or what: to FILE, or to "
+            "the terminal with '-'. Default: only warnings, on the terminal.",
+        ),
+    ] = None,
 ) -> None:
     """Serve the game. Ctrl-C stops it; nothing is lost, and the same command goes on where it was."""
     from imitable.campaign import Folder
@@ -121,7 +129,7 @@ def serve(
             out.print(f"No one is invited yet: imitable publish {plain(str(directory))} --platform web")
         sys.stdout.flush()
 
-    run(directory, host=host, port=port, ready=ready)
+    run(directory, host=host, port=port, log=log, ready=ready)
 
 
 @app.command()

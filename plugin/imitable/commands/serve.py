@@ -14,16 +14,22 @@ from imitable.store import read_build, read_report
 
 
 def serve(
-    directory: Path, *, host: str = "127.0.0.1", port: int = 8000, ready: Callable[[Folder, str], object] | None = None
+    directory: Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    log: str | None = None,
+    ready: Callable[[Folder, str], object] | None = None,
 ) -> None:
     """Serve a built campaign until interrupted; requests in flight are finished first.
 
-    `ready` is told the folder and the address once the port is open. Port 0 takes a free one. Raises BuildError when
-    what the campaign was built from has changed.
+    `ready` is told the folder and the address once the port is open. Port 0 takes a free one. `log` is a file for
+    requests as lines of JSON, `-` for the terminal. Raises BuildError when what the campaign was built from has
+    changed.
     """
     try:
-        import uvicorn
-
+        from imitable.game.listening import configured, listen
+        from imitable.game.request_log import keep_log
         from imitable.game.web import web_app
     except ImportError as error:
         raise MissingExtra("serve", wanted_for="Serving the game") from error
@@ -38,13 +44,12 @@ def serve(
                 f"Port {port} on {host} cannot be opened ({error.strerror}). Choose another with --port."
             ) from error
         with listening:
+            keep_log(log)
             app = web_app(Game(folder, store))
+            store.hurry()
             if ready is not None:
                 ready(folder, f"http://{host}:{listening.getsockname()[1]}")
-            config = uvicorn.Config(
-                app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=10
-            )
-            uvicorn.Server(config).run(sockets=[listening])
+            listen(configured(app, folder.config.serve), [listening])
 
 
 def _refuse_what_changed(folder: Folder) -> None:
