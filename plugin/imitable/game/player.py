@@ -75,7 +75,7 @@ def _post(client: httpx.Client, url: str, fields: dict[str, str]) -> dict[str, A
     while True:
         try:
             reply = client.post(url, data=fields, headers={"Accept": "application/json"})
-            if reply.status_code < 500 or time.monotonic() > until:
+            if (reply.status_code < 500 and reply.status_code != 429) or time.monotonic() > until:
                 answer: dict[str, Any] = reply.json()
                 return answer
         except httpx.TransportError:

@@ -139,6 +139,7 @@ class _Door:
         async def answer(request: Request) -> Response:
             try:
                 form = await _form(request)
+                request.state.token = form["token"]  # whose request it was, for the log; it keeps a hash
                 self.pace.session(form["token"])
                 view, token = await self.desk.ask(does, form)
             except ImitableError as error:

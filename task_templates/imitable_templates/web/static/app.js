@@ -95,7 +95,8 @@
       const reply = await fetch(form.action, { method: "POST", body, signal: clock.signal, credentials: "same-origin" });
       const page = new DOMParser().parseFromString(await reply.text(), "text/html");
       const main = page.querySelector("main[data-announce]"); // ours, and not some proxy’s error page
-      if (!main || reply.status >= 500) throw new Error("no page in the reply"); // the typed guess stays on this one
+      const later = reply.status >= 500 || reply.status === 429 || reply.status === 408; // not now, but soon
+      if (!main || later) throw new Error("no page in the reply"); // the typed guess stays on this one
       const examples = $(".beside .examples");
       $("main").replaceWith(document.adoptNode(main));
       keepBeside(examples);
