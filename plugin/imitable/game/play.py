@@ -13,6 +13,7 @@ from imitable.campaign import Folder
 from imitable.errors import GameError
 from imitable.game import toy
 from imitable.game.commit import commit, find_round, read_guess
+from imitable.game.conduct import NOTHING_TOLD, Signals
 from imitable.game.content import Content, read_content
 from imitable.game.hosts import Entry, Query, entry_of, mturk_entry, prolific_entry, ticket_of
 from imitable.game.limits import Buckets, TooFast
@@ -102,7 +103,7 @@ class Game:
             low=self.content.low,
             consent=self.consent,
             contact=config.study.contact,
-            pay=pay_said(config.pay) if code else "",
+            pay="" if entry is not None and not entry.platform_id else pay_said(config.pay),
             resumed=known is not None,
             preview=entry is None,
         )
@@ -168,7 +169,7 @@ class Game:
             coaching=asked.coaching,
         )
 
-    def guess(self, token: str, round_id: str, text: str) -> View:
+    def guess(self, token: str, round_id: str, text: str, told: Signals = NOTHING_TOLD) -> View:
         """Commit a guess, then reveal (practice) or go on (held-out). A repeat returns what was stored first.
 
         Who came back without a proof of who they are is shown only answers to guesses committed since.
@@ -183,7 +184,8 @@ class Game:
                 if sitting.ended_at is not None:
                     return self.show.current(connection, sitting)  # its end
                 try:
-                    taken = commit(connection, asked, read_guess(text, low=target.low), now=self.clock())
+                    number = read_guess(text, low=target.low)
+                    taken = commit(connection, asked, number, now=self.clock(), told=told)
                 except GameError as error:
                     return self.show.current(connection, sitting, error=str(error), since=since)
             else:
