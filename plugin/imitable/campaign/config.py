@@ -68,6 +68,7 @@ _FORMS = {
     **dict.fromkeys(
         ("keys_url", "completion_url", "endpoint_url"), "must be a web address that begins with http:// or https://"
     ),
+    "study.language": "must be a language tag, such as 'de' or 'pt-BR'",
     "currency": "must be three capital letters, such as 'USD'",
     **dict.fromkeys(
         ("base", "bonus_per_point", "floor_per_hour", "cap"), 'must be an amount in quotes, such as "3.00"'

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from imitable.campaign.config import Campaign, read_config
 from imitable.errors import CampaignError
+from imitable_templates.texts import Texts, TextsError, texts
 
 KEY_BYTES = 32
 
@@ -51,6 +52,14 @@ class Folder:
                 f"({error}). Write it as UTF-8 text, or remove the line."
             ) from error
 
+    def texts(self) -> Texts:
+        """Every word that annotators read. Raises CampaignError naming file and key."""
+        study = self.config.study
+        try:
+            return texts(study.language, self.path / study.texts if study.texts else None)
+        except TextsError as error:
+            raise CampaignError(f"campaign.toml, [study] language and texts: {error}") from error
+
 
 def open_folder(path: Path) -> Folder:
     """Read and check a campaign's folder. Raises CampaignError naming file, table and key."""
@@ -65,7 +74,9 @@ def open_folder(path: Path) -> Folder:
         ) from error
     if len(key) < KEY_BYTES:
         raise CampaignError(f"{key_path} holds only {len(key)} bytes; put back the {KEY_BYTES}-byte key.")
-    return Folder(path, config, key)
+    folder = Folder(path, config, key)
+    folder.texts()  # what is wrong with them is said before anything begins
+    return folder
 
 
 def write_key(path: Path) -> None:

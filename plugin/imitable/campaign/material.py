@@ -39,6 +39,10 @@ class Study(Table):
     """File in the campaign's folder, shown and agreed to before anything is recorded."""
     contact: str = ""
     """Whom annotators can write to."""
+    language: str = Field(default="en", pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
+    """The language of the pages, as BCP 47 writes it: `en`, `pt-BR`, `az-Arab`. Right-to-left ones are laid out so."""
+    texts: str | None = None
+    """File in the campaign's folder with the words of the pages, all or some; docs/translating.md says how."""
 
 
 class Model(Table):

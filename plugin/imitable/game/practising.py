@@ -61,9 +61,9 @@ def practice_folder(folder: Folder, home: Path) -> Folder:
             "platform": Platforms(web=Web(annotators_per_target=1_000_000)),
         }
     )
-    if config.study.consent:
-        (home / config.study.consent).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(folder.path / config.study.consent, home / config.study.consent)
+    for name in filter(None, (config.study.consent, config.study.texts)):
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(folder.path / name, home / name)
     return Folder(home, config, secrets.token_bytes(32))
 
 
