@@ -16,7 +16,7 @@ import pandas as pd
 from .csv_writing import to_csv
 from .data_package import CREATED_BY, data_package
 from .errors import TableError
-from .tables import EPISODES_PLAYED, GUESSES, TARGETS, Table
+from .tables import EPISODES_PLAYED, EXPOSURES, GUESSES, TARGETS, Table
 
 DESCRIPTOR = "datapackage.json"
 
@@ -58,8 +58,9 @@ def write_export(
     guesses: pd.DataFrame,
     targets: pd.DataFrame,
     episodes_played: pd.DataFrame,
+    exposures: pd.DataFrame | None = None,
 ) -> None:
-    """Write what `imitable export` promises: guesses as CSV and Parquet, targets, episodes played, descriptor."""
+    """Write what `imitable export` promises: guesses as CSV and Parquet, targets, episodes, exposures, descriptor."""
     ordered = _ordered(guesses, GUESSES)
     files: dict[str, Content] = {
         "guesses.csv": ordered,
@@ -67,6 +68,8 @@ def write_export(
         "targets.csv": _ordered(targets, TARGETS),
         "episodes_played.csv": _ordered(episodes_played, EPISODES_PLAYED),
     }
+    if exposures is not None:
+        files["exposures.csv"] = _ordered(exposures, EXPOSURES)
     write_folder(out, files, name="imitable-export", title="Guesses made in an imitable campaign")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .tables import EPISODES_PLAYED, GUESSES, QUARANTINE, TARGETS, WHERE, Column, Table
+from .tables import EPISODES_PLAYED, EXPOSURES, GUESSES, QUARANTINE, TARGETS, WHERE, Column, Table
 
 
 def _estimate(name: str, meaning: str, *, sd: bool = True) -> tuple[Column, ...]:
@@ -144,6 +144,7 @@ TABLES: dict[str, Table] = {
     "guesses": GUESSES,
     "targets": TARGETS,
     "episodes_played": EPISODES_PLAYED,
+    "exposures": EXPOSURES,
     "quarantine": QUARANTINE,
     "ranking": RANKING,
     "levels": LEVELS_TABLE,

@@ -18,9 +18,6 @@ PHASES = ("practice", "held_out", "check")
 SIMULATED = "simulated"
 """The reserved value of `platform` for players that are programs."""
 
-LEVELS = ("text", "examples", "neighbours", "upstream", "downstream", "probes", "consult", "weights")
-"""What may be seen besides the text, from least to most."""
-
 
 @dataclass(frozen=True)
 class Column:
@@ -43,10 +40,12 @@ class Table:
     title: str
     key: tuple[str, ...]
     columns: tuple[Column, ...]
+    beside: tuple[Column, ...] = ()
+    """Columns that are written beside them and described, and that no reader takes in."""
 
     def column(self, name: str) -> Column | None:
         """Find the description of a column, families included."""
-        for column in self.columns:
+        for column in (*self.columns, *self.beside):
             if column.name == name:
                 return column
             if column.name.endswith("*") and name.startswith(column.name[:-1]):
@@ -92,6 +91,12 @@ GUESSES = Table(
         *WHERE,
         Column("selected_by", "string", "Methods that chose the target, joined by semicolons."),
     ),
+    beside=(
+        Column("pasted", "boolean", "Whether something was pasted into the guess, as the page told; weak evidence."),
+        Column("copied", "boolean", "Whether text of the page was copied, as the page told; weak evidence."),
+        Column("blurs", "integer", "Times that the page lost the focus, 0 to 1000, as it told; weak evidence."),
+        Column("away_seconds", "number", "Seconds without the focus, as the page told; weak evidence."),
+    ),
 )
 
 TARGETS = Table(
@@ -124,6 +129,20 @@ EPISODES_PLAYED = Table(
         Column("fun", "number", "How much fun it was, as the annotator said."),
         Column("interest", "number", "How interesting the target seemed, as the annotator said."),
         Column("explanation", "string", "What the annotator thinks the target does, in his words."),
+    ),
+)
+
+EXPOSURES = Table(
+    "One row for each item that an annotator was shown",
+    ("annotator_id", "target_id", "trial"),
+    (
+        Column("annotator_id", "string", "Pseudonym of who saw it.", required=True),
+        Column("target_id", "string", "The target whose item it is.", required=True),
+        Column("item_id", "string", "The item, one text with one focus token.", required=True),
+        Column("trial", "integer", "Place of the round in its episode, from 1."),
+        Column("phase", "string", "practice or held_out."),
+        Column("shown_at", "datetime", "When the item was first shown, ISO 8601 UTC."),
+        Column("revealed_at", "datetime", "When its truth was shown, ISO 8601 UTC; empty where it was not."),
     ),
 )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +12,7 @@ from sqlalchemy import Connection, and_, func, select
 
 from imitable.commands.folders import built
 from imitable.errors import TablesError
-from imitable.store import tables
+from imitable.store import EXPOSURES, tables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +29,7 @@ class Exported:
 
 
 def export(directory: Path, *, out: Path, with_text: bool = False) -> Exported:
-    """Write guesses, targets and episodes to `out`, all at once or not at all.
+    """Write guesses, targets, episodes and who was shown what to `out`, all at once or not at all.
 
     Platforms' own ids are in none of it. Free text only goes along `with_text`, since people may write who they are.
     Raises TablesError when `out` cannot be written.
@@ -39,8 +41,9 @@ def export(directory: Path, *, out: Path, with_text: bool = False) -> Exported:
         guesses = _guesses(connection).assign(campaign_id=store.campaign_id)
         targets = _targets(connection)
         episodes = _episodes(connection, with_text=with_text)
+        exposures = _exposures(connection)
     try:
-        write_export(out, guesses=guesses, targets=targets, episodes_played=episodes)
+        write_export(out, guesses=guesses, targets=targets, episodes_played=episodes, exposures=exposures)
     except TableError as error:
         raise TablesError(str(error)) from error
     return Exported(out, len(guesses), len(episodes), guesses["annotator_id"].nunique())
@@ -83,6 +86,10 @@ def _guesses(connection: Connection) -> pd.DataFrame:
             targets.unit,
             targets.selected_by,
             (rounds.trial <= open_until).label("feedback"),
+            guesses.pasted,
+            guesses.copied,
+            guesses.blurs,
+            guesses.away_seconds,
         )
         .select_from(tables.guesses)
         .join(tables.rounds, and_(rounds.episode_id == guesses.episode_id, rounds.trial == guesses.trial))
@@ -96,9 +103,23 @@ def _guesses(connection: Connection) -> pd.DataFrame:
     )
     rows = connection.execute(query)
     frame = pd.DataFrame(rows.all(), columns=list(rows.keys()))
-    frame = frame.astype({"feedback": bool})
-    frame["answered_at"] = [f"{moment:%Y-%m-%dT%H:%M:%S.%fZ}" for moment in frame["answered_at"]]
+    told = {"pasted": "boolean", "copied": "boolean", "blurs": "Int64", "away_seconds": float}
+    frame = frame.astype({"feedback": bool, **told})
+    frame["answered_at"] = _iso(frame["answered_at"])
     return frame
+
+
+def _exposures(connection: Connection) -> pd.DataFrame:
+    """One row an item that an annotator was shown."""
+    import pandas as pd
+
+    rows = connection.execute(EXPOSURES)
+    frame = pd.DataFrame(rows.all(), columns=list(rows.keys()), dtype=object)
+    return frame.assign(shown_at=_iso(frame["shown_at"]), revealed_at=_iso(frame["revealed_at"]))
+
+
+def _iso(moments: Iterable[datetime | None]) -> list[str | None]:
+    return [None if moment is None else f"{moment:%Y-%m-%dT%H:%M:%S.%fZ}" for moment in moments]
 
 
 def _targets(connection: Connection) -> pd.DataFrame:

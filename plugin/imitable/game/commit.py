@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, func, select, update
 
 from imitable.errors import GameError
+from imitable.game.conduct import NOTHING_TOLD, Signals
 from imitable.store import insert_once, tables
 from imitable.targets import Polarity
 from imitable_aggregation import scoring
@@ -174,7 +175,7 @@ def find_round(connection: Connection, *, sitting_id: str, round_id: str) -> Ask
     )
 
 
-def commit(connection: Connection, asked: Asked, guess: float, *, now: datetime) -> bool:
+def commit(connection: Connection, asked: Asked, guess: float, *, now: datetime, told: Signals = NOTHING_TOLD) -> bool:
     """Commit a guess; the caller's transaction makes it durable before anything is revealed.
 
     Returns True when this guess was taken and False when one stood already (which then counts, not this one).
@@ -185,12 +186,14 @@ def commit(connection: Connection, asked: Asked, guess: float, *, now: datetime)
     done = connection.execute(_COUNT_DONE, {"episode": asked.episode_id}).scalar_one()
     if done != asked.trial - 1 or asked.shown_at is None:
         raise GameError("That round is not open. Please go on from the current one.")
+    seconds = max(0.0, (now - asked.shown_at).total_seconds())
     row: dict[str, Any] = {
         "episode_id": asked.episode_id,
         "trial": asked.trial,
         "guess": guess,
-        "seconds": max(0.0, (now - asked.shown_at).total_seconds()),
+        "seconds": seconds,
         "answered_at": now,
+        **told.row(seconds=seconds),
     }
     taken = insert_once(connection, tables.guesses, row)
     if taken:

@@ -21,6 +21,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from imitable.errors import GameError, ImitableError
+from imitable.game.conduct import read_signals
 from imitable.game.guard import Desk, Health, Paced
 from imitable.game.limits import Pace, TooFast, TooSlow
 from imitable.game.pages import environment
@@ -94,7 +95,7 @@ class _Door:
                 form["token"],
             ),
             "guess": lambda form: (
-                game.guess(form["token"], form.get("round_id", ""), form.get("guess", "")),
+                game.guess(form["token"], form.get("round_id", ""), form.get("guess", ""), read_signals(form)),
                 form["token"],
             ),
             "answers": self._answers,

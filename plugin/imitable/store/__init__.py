@@ -13,8 +13,10 @@ from imitable.store.build_files import (
     write_build,
 )
 from imitable.store.engine import Store, insert_once, open_store
+from imitable.store.exposures import EXPOSURES
 
 __all__ = [
+    "EXPOSURES",
     "Store",
     "build_hash_of",
     "changed_files",

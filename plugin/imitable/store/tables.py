@@ -222,8 +222,13 @@ guesses = Table(
     Column("guess", Float, nullable=False),
     Column("seconds", Float, nullable=False),
     Column("answered_at", _TIME, nullable=False),
+    Column("pasted", Boolean),
+    Column("copied", Boolean),
+    Column("blurs", Integer),
+    Column("away_seconds", Float),
 )
-"""Committed guesses: the first write wins, nothing is ever updated."""
+"""Committed guesses: the first write wins, nothing is ever updated. The last four are what the round's page told of
+itself (`game/conduct.py`), empty where it told nothing."""
 
 planned = Table(
     "planned",

@@ -9,6 +9,21 @@
   let busy = false;
   const open = { examples: true, history: false }; // whoever folds them, or opens them, finds them so in the next round
 
+  // ---- what is told beside a guess, as the first page says: weak evidence, kept and never held against anyone ----
+
+  let told;
+  const watch = () => { told = { pasted: 0, copied: 0, blurs: 0, away: 0, since: document.hasFocus() ? 0 : Date.now() }; };
+  const tell = (body) => {
+    const away = told.away + (told.since ? Date.now() - told.since : 0);
+    for (const name of ["pasted", "copied", "blurs"]) body.set(name, told[name]);
+    body.set("away_ms", Math.round(away));
+  };
+
+  addEventListener("blur", () => { told.blurs += 1; told.since = Date.now(); });
+  addEventListener("focus", () => { if (told.since) told.away += Date.now() - told.since; told.since = 0; });
+  document.addEventListener("paste", (event) => { if (event.target.id === "guess") told.pasted = 1; });
+  for (const name of ["copy", "cut"]) document.addEventListener(name, () => { told.copied = 1; });
+
   // ---- the guess: slider and box show one number, and there is none until the annotator gives one ----
 
   const show = (value) => {
@@ -45,6 +60,7 @@
   // ---- moving from page to page ----
 
   const arrive = () => {
+    watch();
     const form = $("form[data-guess]");
     for (const name of Object.keys(open)) {
       const part = $(`details.${name}`);
@@ -85,6 +101,7 @@
   const send = async (form, submitter) => {
     const buttons = document.querySelectorAll("main button");
     const body = new URLSearchParams(new FormData(form));
+    if (form.matches("[data-guess]")) tell(body);
     busy = true;
     buttons.forEach((button) => { button.disabled = true; });
     $("main").setAttribute("aria-busy", "true");
