@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from . import scoring
+from .csv_writing import SIGNS
 from .tables import GUESSES, PHASES, Table
 
 Floats = npt.NDArray[np.float64]
@@ -25,7 +26,7 @@ Flags = npt.NDArray[np.bool_]
 _PLAIN_NUMBER = r"^-?\d{1,30}(\.\d{1,30})?([eE][-+]?\d{1,2})?$"
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _WORDS = {"nan": math.nan, "inf": math.inf, "infinity": math.inf}
-_GUARDED = r"^'('*[=+\-@\t\r])"
+_GUARDED = rf"^'('*[{SIGNS}])"
 TRUE, FALSE = ("true", "1", "yes"), ("false", "0", "no")
 LARGEST_TRIAL = 1_000_000
 

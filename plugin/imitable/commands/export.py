@@ -103,8 +103,8 @@ def _guesses(connection: Connection) -> pd.DataFrame:
     )
     rows = connection.execute(query)
     frame = pd.DataFrame(rows.all(), columns=list(rows.keys()))
-    told = {"pasted": "boolean", "copied": "boolean", "blurs": "Int64", "away_seconds": float}
-    frame = frame.astype({"feedback": bool, **told})
+    told = {"pasted": "boolean", "copied": "boolean", "blurs": "Int64", "away_seconds": "float64"}
+    frame = frame.astype({"feedback": "bool", **told})
     frame["answered_at"] = _iso(frame["answered_at"])
     return frame
 
@@ -115,7 +115,9 @@ def _exposures(connection: Connection) -> pd.DataFrame:
 
     rows = connection.execute(EXPOSURES)
     frame = pd.DataFrame(rows.all(), columns=list(rows.keys()), dtype=object)
-    return frame.assign(shown_at=_iso(frame["shown_at"]), revealed_at=_iso(frame["revealed_at"]))
+    for name in ("shown_at", "revealed_at"):
+        frame[name] = _iso(frame[name])
+    return frame
 
 
 def _iso(moments: Iterable[datetime | None]) -> list[str | None]:
