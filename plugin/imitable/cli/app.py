@@ -117,6 +117,7 @@ def serve(
     """Serve the game. Ctrl-C stops it; nothing is lost, and the same command goes on where it was."""
     from imitable.campaign import Folder
     from imitable.cli.printing import out
+    from imitable.commands.invitations import invitations
     from imitable.commands.serve import serve as run
 
     def ready(folder: Folder, address: str) -> None:
@@ -125,8 +126,10 @@ def serve(
             out.print(f"Personal links are in {plain(str(folder.path / 'links.csv'))}.")
             if not folder.config.serve.public_url and not address.endswith(":8000"):
                 out.print(f"They start with http://127.0.0.1:8000; here they start with {address}.")
-        elif not folder.config.platform.web.open:
+        elif not (folder.config.platform.web.open or invitations(folder, address)):
             out.print(f"No one is invited yet: imitable publish {plain(str(directory))} --platform web")
+        for one in invitations(folder, address):
+            out.print(plain(one), soft_wrap=True)
         sys.stdout.flush()
 
     run(directory, host=host, port=port, log=log, ready=ready)
