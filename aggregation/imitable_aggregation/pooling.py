@@ -9,7 +9,9 @@ two-level normal model put in its place,
 with nothing but the draws. Differences between means of groups, q, have the prior N(0, V) each in the fit, and the
 draws show their posterior N(m, M), with all that targets share in it (annotators above all). So the likelihood of q is
 N((M⁻¹ - V⁻¹)⁻¹ M⁻¹ m, (M⁻¹ - V⁻¹)⁻¹), exactly, and the prior of the two-level model is put to that. W comes from
-expectation-maximisation over targets, whose own likelihoods follow in the same way. t has a uniform prior (Gelman,
+expectation-maximisation over targets, whose own likelihoods follow in the same way; it is held to what the sum of
+squares of all targets leaves, (N - G) W <= (N - 1) V, since a single target of which the data say less than the prior
+would else push it without bound. t has a uniform prior (Gelman,
 Prior distributions for variance parameters in hierarchical models, 2006) and is integrated over a grid; that W is an
 estimate widens intervals as the inverse of a chi-square variable does.
 
@@ -124,9 +126,15 @@ def _within(white: Floats, group: Ints, groups: int) -> tuple[Floats, float]:
         keep = unit - post @ inverse
         off = np.einsum("nij,nj->ni", post, linear) - np.einsum("nij,nj->ni", keep, mu)
         seconds = post + keep @ of_mean[group] @ keep.transpose(0, 2, 1) + off[:, :, None] * off[:, None, :]
-        w = (seconds.sum(axis=0) + PRIOR_TARGETS * unit) / (n + PRIOR_TARGETS)
+        w = _at_most((seconds.sum(axis=0) + PRIOR_TARGETS * unit) / (n + PRIOR_TARGETS), (n - 1) / max(n - groups, 1))
     known = np.trace(keep, axis1=1, axis2=2) / k
     return w, PRIOR_TARGETS + 1 + float((known**2).mean()) * (n - groups)
+
+
+def _at_most(w: Floats, most: float) -> Floats:
+    """The most likely W none of whose eigenvalues exceeds `most`."""
+    values, axes = np.linalg.eigh(w)
+    return np.asarray((axes * np.minimum(values, most)) @ axes.T)
 
 
 def _pooled(

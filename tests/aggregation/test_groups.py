@@ -131,6 +131,19 @@ def test_what_targets_of_a_group_share_widens_the_interval() -> None:
     assert together["high"] - together["low"] > 2 * (alone["high"] - alone["low"])
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_one_target_of_which_little_is_known_leaves_intervals_for_new_targets_finite(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    open_share = np.full((24, 3), (0.65, 0.6, 0.4))  # of the variance of targets, that the data leave open
+    mean = rng.normal(0, np.sqrt(1 - open_share))
+    open_share[0], mean[0] = (1.5, 1.5, 0.5), (-3.0, -3.0, -2.3)
+    draws = 0.2 * (mean + np.sqrt(open_share) * rng.standard_normal((400, 24, 3)))
+    other = Drawn(np.zeros(24))
+    other.samples = dict(zip(("start", "middle", "held_out"), np.moveaxis(draws, 2, 0), strict=True))
+    table = other.by(["a", "b", "c", "d"] * 6)
+    assert (table["high"] - table["low"]).max() < 1.6  # targets themselves differ with a standard deviation of 0.2
+
+
 def test_a_cell_with_semicolons_belongs_to_each_value_and_a_target_with_both_is_left_out() -> None:
     drawn, _ = two_arms(each=6)
     cells = ["kurtosis"] * 4 + ["kurtosis;random"] * 3 + ["random"] * 4 + [""]
