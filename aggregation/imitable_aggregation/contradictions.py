@@ -134,8 +134,9 @@ class Checked:
                 if derived["by_row"].any()
                 else "from the target's rows, one truth for each item"
             )
-            if len(derived):
-                notes.append(f"l_ref was derived {how}, for {len(derived)} of {len(ends)} targets.")
+            done, known_to_all = int((derived["reference"] > 0).sum()), int(reference.notna().sum())
+            if done:
+                notes.append(f"l_ref was derived {how}, for {done} of {known_to_all} targets.")
         low = sorted(str(name) for name, value in reference.items() if value < scoring.FLATTEST_L_REF)
         if low:
             notes.append(

@@ -53,7 +53,7 @@ def values_of(column: str, target_ids: Sequence[str], targets: pd.DataFrame) -> 
     if column not in known:
         raise TableError(
             f"there is no column {column!r} to group targets by (known: {', '.join(known)})",
-            remedy="choose one of these, or add it to targets.csv",
+            remedy="choose one of these, or add it to a targets.csv beside guesses.csv, and rank the folder",
             field=column,
         )
     cells = targets.set_index("target_id").reindex(list(target_ids))
@@ -63,7 +63,9 @@ def values_of(column: str, target_ids: Sequence[str], targets: pd.DataFrame) -> 
     several = sum(bool(some) for some in split)
     if not names:
         raise TableError(
-            f"no target says anything in the column {column!r}", remedy="fill it in targets.csv", field=column
+            f"no target says anything in the column {column!r}",
+            remedy="fill it in a targets.csv beside guesses.csv, and rank the folder",
+            field=column,
         )
     if len(names) == 1:
         raise TableError(

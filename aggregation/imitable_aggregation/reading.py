@@ -104,8 +104,8 @@ def read_guesses(source: Path, *, allow_simulated: bool = False) -> Reading:
     targets, episodes_played = side_tables(found.folder, quarantine)
     shelf = Shelf()
     try:
-        _shelve(found, targets, quarantine, notes, shelf)
-        clean = _settle(found, targets, quarantine, notes, shelf)
+        columns = _shelve(found, targets, quarantine, notes, shelf)
+        clean = _settle(found, targets, columns, quarantine, notes, shelf)
         rows = int(pq.read_metadata(clean).num_rows)
         if not rows:
             raise TableError("has no usable row", remedy=f"mend {quarantine.trouble()}", file=found.named)
@@ -131,8 +131,8 @@ def read_guesses(source: Path, *, allow_simulated: bool = False) -> Reading:
 
 def _shelve(
     found: Source, targets: pd.DataFrame | None, quarantine: Quarantine, notes: list[str], shelf: Shelf
-) -> None:
-    """Put all rows that pass the checks on the shelf, with their file and physical line."""
+) -> list[str]:
+    """Put all rows that pass the checks on the shelf, with their file and physical line; returns the files' columns."""
     polarity: dict[str, str] = {}
     if targets is not None and "polarity" in targets:
         polarity = dict(zip(targets["target_id"], targets["polarity"].fillna(""), strict=True))
@@ -158,7 +158,8 @@ def _shelve(
             reasons, out = check_guesses(part.frame, part.bad, part.cells, lowest)
             bad = np.flatnonzero(reasons != "")
             outside += int(out.sum())
-            checked += int((reasons == "").sum()) + int(out.sum())
+            told = (part.frame["truth"] != 0) & ((reasons == "") | out)  # 0 is 0 on every scale
+            checked += int(told.sum())
             if not quarantine.has_room(len(bad)):
                 _refuse_raw(found, outside, checked)
             quarantine.add(path, [Spoiled(int(part.lines[at]), part.row(int(at)), reasons[at]) for at in bad])
@@ -170,14 +171,16 @@ def _shelve(
     notes += [f"{count} cells of {name} could not be read and were left empty." for name, count in ignored.items()]
     if not shelf.rows:
         raise TableError("has no usable row", remedy=f"mend {quarantine.trouble()}", file=found.named)
+    return columns or []
 
 
 def _refuse_raw(found: Source, outside: int, checked: int) -> None:
     if outside > checked / 2:
         raise TableError(
-            f"{outside} of {checked} truths lie outside 0 to {scoring.TOP:g}: these look like raw activations",
-            remedy="put guess and truth on the display scale (scoring.display), or end the target_id in `:both`"
-            " where both sides are played",
+            f"{outside} of {checked} truths other than 0 lie outside 0 to {scoring.TOP:g}: these look like raw"
+            " activations",
+            remedy="put guess and truth on the display scale (imitable_aggregation.scoring.display), or end the"
+            " target_id in `:both` where both sides are played",
             file=found.named,
             field="truth",
         )
@@ -200,18 +203,23 @@ def _kept(part: Part, good: np.ndarray[tuple[int], np.dtype[np.bool_]], ignored:
 
 
 def _settle(
-    found: Source, targets: pd.DataFrame | None, quarantine: Quarantine, notes: list[str], shelf: Shelf
+    found: Source,
+    targets: pd.DataFrame | None,
+    columns: list[str],
+    quarantine: Quarantine,
+    notes: list[str],
+    shelf: Shelf,
 ) -> Path:
     """The file of the rows that contradict no other, with one l_ref a target."""
     checked = Checked(shelf, found.named)
     for rows in checked.set_contradictions_aside():
-        set_aside(found.files, rows, quarantine)
+        set_aside(found.files, rows, columns, quarantine)
     references = checked.references(targets, notes)
     clean = shelf.file
     if not checked.settled(references):
         clean = shelf.folder / "guesses.parquet"
         for rows in checked.settle(references, clean):
-            set_aside(found.files, rows, quarantine)
+            set_aside(found.files, rows, columns, quarantine)
     checked.close()
     return clean
 

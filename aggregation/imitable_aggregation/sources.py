@@ -42,9 +42,12 @@ class Part:
         return shown(",".join("" if value is None else str(value) for value in values))
 
 
-def set_aside(files: list[Path], rows: pd.DataFrame, quarantine: Quarantine) -> None:
-    """Put rows that were read but contradict others in the quarantine: `file` (its place), `line` and `reason`."""
-    names = [column.name for column in GUESSES.columns if column.name in rows]
+def set_aside(files: list[Path], rows: pd.DataFrame, columns: list[str], quarantine: Quarantine) -> None:
+    """Put rows that were read but contradict others in the quarantine: `file` (its place), `line` and `reason`.
+
+    Of a row those cells are kept that the file has: `columns`.
+    """
+    names = [name for name in columns if name in rows]
     told = zip(rows["file"], rows["line"], rows["reason"], rows[names].itertuples(index=False), strict=True)
     for file, line, reason, values in told:
         text = ",".join("" if pd.isna(value) else str(value) for value in values)
@@ -144,7 +147,7 @@ def _require(path: Path, found: list[str], table: Table) -> None:
     hint = f"save it separated by commas, not {split}" if split and len(found) == 1 else "add or rename it"
     raise TableError(
         f"lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
-        f" (found: {', '.join(name[:40] for name in found[:40])})",
+        f" (found: {', '.join(name if len(name) <= 40 else name[:39] + '…' for name in found[:40])})",
         remedy=hint,
         file=path,
         field=missing[0],

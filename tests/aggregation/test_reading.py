@@ -86,6 +86,11 @@ def test_raw_activations_are_recognised(guess: Guess, write: Write) -> None:
         read_guesses(write([guess(trial=n, truth=31.5 * n) for n in range(1, 5)]))
 
 
+def test_raw_activations_are_recognised_among_zeros_which_are_zero_on_every_scale(guess: Guess, write: Write) -> None:
+    with pytest.raises(TableError, match="look like raw activations"):
+        read_guesses(write([guess(trial=n, truth=0.0 if n > 4 else 31.5 * n) for n in range(1, 10)]))
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -230,3 +235,16 @@ def test_unreadable_optional_cells_are_left_empty_and_counted(guess: Guess, writ
 
 def test_extra_columns_are_kept(guess: Guess, write: Write) -> None:
     assert read_guesses(write([guess(mood="good")])).guesses["mood"].tolist() == ["good"]
+
+
+def test_a_row_that_contradicts_another_is_kept_as_the_file_has_it(tmp_path: Path) -> None:
+    header = "truth,guess,phase,trial,target_id,annotator_id"
+    rows = [f"{n},3.5,held_out,{n},toy/mlp.0/1,a_1" for n in range(1, 5)]
+    rows += [rows[0], "3.0,2.5,held_out,1,toy/mlp.0/2,a_1"]
+    with read_guesses(lines(tmp_path, header, *rows)) as found:
+        assert found.quarantine["line"].tolist() == [6, 7]
+        assert found.quarantine["row"].tolist() == [
+            "1.0,3.5,held_out,1,toy/mlp.0/1,a_1",
+            "3.0,2.5,held_out,1,toy/mlp.0/2,a_1",
+        ]
+        assert "l_ref was derived from every row of the target, for 1 of 1 targets." in found.notes
