@@ -17,6 +17,8 @@ from .statistics import Statistics
 
 FEW = 2
 """Draws where only means are asked for."""
+WHO = "annotators.csv says who and why, --keep-bad keeps them."
+"""Where a ranking says more about those who were left out."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def analyse(
     if excluded:
         notes.append(
             f"{len(excluded)} of {every['annotator_id'].nunique()} annotators do not seem to play in earnest and are "
-            "left out; annotators.csv says who and why, --keep-bad keeps them."
+            f"left out; {WHO}"
         )
         whole = fit(every, statistics.items(), statistics.knots, draws=FEW, **options)  # type: ignore[arg-type]
         left = whole.people.loc[excluded]

@@ -250,5 +250,7 @@ def _nothing(targets: pd.Index[str]) -> Crowd:
     )
     empty = pd.DataFrame(np.nan, index=targets, columns=["crowd_skill", "crowd_low", "crowd_high"])
     curve = pd.DataFrame(columns=["size", "skill", "low", "high", "plain"], dtype="float64")
-    note = "There is no held-out item with a guess: the crowd predicts nothing."
+    note = (
+        "No held-out guess names its item (item_id), by which guesses are pooled: crowd.csv and crowd_skill are empty."
+    )
     return Crowd(items, empty, curve, float("nan"), float("nan"), [note])

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from .analysis import analyse
+from .analysis import WHO, analyse
 from .errors import TableError
 from .planning import Variances
 from .reading import read_guesses
@@ -73,7 +73,7 @@ def read_pilot(source: Path, *, allow_simulated: bool = False, seed: int = 0) ->
         skill=float(found.fit.targets["imitability"].mean()),
         l_ref=float(statistics.targets["l_ref"].mean()),
         simulated=reading.simulated,
-        notes=[*reading.notes, *found.notes],
+        notes=[note.replace(WHO, "'imitable rank' says who and why.") for note in (*reading.notes, *found.notes)],
     )
 
 
@@ -105,7 +105,7 @@ def _from_results(folder: Path) -> Pilot:
             skill=float(ranking["imitability"].mean()),
             l_ref=float(ranking["l_ref"].mean()),
             simulated=bool(fit["simulated"]),
-            notes=[],
+            notes=[str(note).replace(WHO, f"{folder / 'annotators.csv'} says who and why.") for note in fit["notes"]],
         )
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
         raise TableError(

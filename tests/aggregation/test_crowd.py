@@ -163,7 +163,9 @@ def test_without_held_out_rounds_the_crowd_says_nothing_and_says_so(crowd: Build
     assert found.targets.index.tolist() == ["toy/mlp.0/0", "toy/mlp.0/2", "toy/mlp.1/1"]
     assert found.targets.isna().all(axis=None)
     assert found.curve.empty
-    assert found.notes == ["There is no held-out item with a guess: the crowd predicts nothing."]
+    assert found.notes == [
+        "No held-out guess names its item (item_id), by which guesses are pooled: crowd.csv and crowd_skill are empty."
+    ]
 
 
 def test_everybody_excluded_is_no_crowd(crowd: Builder) -> None:

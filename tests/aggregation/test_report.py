@@ -211,3 +211,10 @@ def test_a_small_share_is_not_printed_as_none(share: float, said: str) -> None:
 @pytest.mark.parametrize(("value", "said"), [(-0.5, "−0.50"), (-0.001, "0.00"), (float("nan"), "–"), (1.0, "1.00")])
 def test_a_skill_is_printed_with_a_true_minus_and_no_minus_nought(value: float, said: str) -> None:
     assert sentences.skill(value) == said
+
+
+def test_the_end_of_a_long_name_stands_above_its_curve() -> None:
+    f = found(targets=4)
+    long = [f"EleutherAI/pythia-{at}70m@main/head.4.norm/11{at}" for at in range(4)]
+    page = render(replace(f, ranking=f.ranking.assign(target_id=long), target_ids=long))
+    assert all(f"{at + 1}. …70m@main/head.4.norm/11{at}" in unescape(page) for at in range(4))

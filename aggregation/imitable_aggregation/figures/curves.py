@@ -20,6 +20,8 @@ PHASE_NAMES = {"practice": "practice", "held_out": "held-out"}
 PARTS = {"practice": (ACCENT, "o", "practice: truth shown after"), "held_out": (SECOND, "s", "held out: no feedback")}
 MULTIPLES = 9
 """Targets whose learning curves are drawn."""
+TITLE = 25
+"""Letters of a name above its curve."""
 KNOTS = ("start", "middle", "held_out")
 
 
@@ -83,7 +85,7 @@ def multiples(
     tail = (1 - coverage) / 2
     low, middle, high = np.quantile(draws[:, :, columns], [tail, 0.5, 1 - tail], axis=1)
     whole = draws.mean(axis=(1, 2))
-    names = shortened(shown["target_id"], common(ranking["target_id"].tolist()))
+    names = shortened(shown["target_id"], common(ranking["target_id"].tolist()), longest=TITLE)
     said = f"Learning curves of {len(shown)} targets, from skill at the start to held-out skill: " + "; ".join(
         f"{name} {number(curve[0])} to {number(curve[-1])}" for name, curve in zip(names, middle.T, strict=True)
     )
@@ -102,7 +104,7 @@ def multiples(
             axes.fill_between(at, low[:, place], high[:, place], color=ACCENT, alpha=0.22, linewidth=0)
             axes.plot(at, middle[:, place], color=ACCENT, linewidth=1.5, marker="o", markersize=3.5)
             axes.set_ylim(*ends)
-            axes.set_title(f"{shown['rank'].iloc[place]}. {names[place]}"[:30], loc="left", fontsize=8.5)
+            axes.set_title(f"{shown['rank'].iloc[place]}. {names[place]}", loc="left", fontsize=8.5)
             axes.set_xticks(at, [f"{knot:g}" for knot in at])
             grid(axes, "y")
         figure.supxlabel("truths seen in the episode", fontsize=9)

@@ -66,10 +66,10 @@ def common(names: Sequence[str]) -> str:
     return first[: first.rfind("/", 0, same) + 1]
 
 
-def shortened(names: Iterable[object], prefix: str = "") -> list[str]:
-    """Names without what they have in common, the beginning of the long ones cut."""
+def shortened(names: Iterable[object], prefix: str = "", *, longest: int = LONGEST) -> list[str]:
+    """Names without what they have in common, the beginning of those longer than `longest` cut."""
     rest = [str(name).removeprefix(prefix) for name in names]
-    return [name if len(name) <= LONGEST else "…" + name[1 - LONGEST :] for name in rest]
+    return [name if len(name) <= longest else "…" + name[1 - longest :] for name in rest]
 
 
 def limits(*parts: pd.Series[float] | Floats, least: float, most: float, room: float = 0.04) -> tuple[float, float]:
