@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sqlalchemy import select
+
 from imitable.campaign import Folder
 from imitable.game import Game, make_links
 from imitable.game.views import Questions, Reveal, Round, View
-from imitable.store import Store
+from imitable.store import Store, tables
 
 
 class Clock:
@@ -62,3 +64,11 @@ class Table:
         """What a query finds in the store."""
         with self.store.read() as connection:
             return list(connection.execute(query).all())
+
+    def dump(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Everything in the store, by table: what must not have changed."""
+        with self.store.read() as connection:
+            return {
+                table.name: [tuple(row) for row in connection.execute(select(table).order_by(*table.primary_key))]
+                for table in tables.metadata.sorted_tables
+            }
