@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeVar
 
-from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -20,8 +22,11 @@ from imitable.store import Store
 THREADS = 30
 """Requests that may be at the database at the same time; a store has as many connections."""
 
-PATIENCE = 5.0
-"""Seconds that a request waits for one of the threads."""
+MOST_TOGETHER = 64
+"""Requests that one transaction may serve, where a store has one writer."""
+
+PATIENCE = 10.0
+"""Seconds that a request waits for its turn at the database."""
 
 HEALTHY_WITHIN = 1.0
 """Seconds in which a healthy store answers."""
@@ -56,25 +61,71 @@ def _arriving(scope: Scope) -> bool:
 
 
 class Desk:
-    """The threads that may wait for the database. Others read static files, and go on when the database does not."""
+    """The threads that may wait for the database, so that nothing else does.
 
-    def __init__(self) -> None:
-        self._free = asyncio.Semaphore(THREADS)
-        self._limiter = CapacityLimiter(THREADS)
+    Where a store has one writer, one thread serves all who wait and commits for them together: while one sync to the
+    disk is under way the next ones gather. Otherwise each has a thread.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._most = MOST_TOGETHER if store.one_writer else 1
+        self._threads = ThreadPoolExecutor(1 if store.one_writer else THREADS, thread_name_prefix="desk")
+        self._waiting: deque[_Asked] = deque()
 
     async def ask(self, does: Callable[_Given, _Answer], *given: _Given.args, **named: _Given.kwargs) -> _Answer:
-        """Call a function that talks to the store. Raises what it raises, and StoreError when no thread gets free."""
+        """Call a function that talks to the store. Raises what it raises, and StoreError when its turn does not come.
+
+        What it answers is on the disk.
+        """
+        loop = asyncio.get_running_loop()
+        asked = _Asked(lambda: does(*given, **named), loop.create_future())
+        alarm = loop.call_later(PATIENCE, self._give_up, asked)
+        self._waiting.append(asked)
+        if self._most == 1 or len(self._waiting) <= 1:  # who came before has called the thread
+            self._threads.submit(self._serve, loop)
         try:
-            async with asyncio.timeout(PATIENCE):
-                await self._free.acquire()
-        except TimeoutError:
-            raise StoreError(
-                f"All {THREADS} threads wait for the database. Look at what it waits for; nothing was lost."
-            ) from None
-        try:
-            return await to_thread.run_sync(lambda: does(*given, **named), limiter=self._limiter)
+            answer: _Answer = await asked.answer
         finally:
-            self._free.release()
+            alarm.cancel()
+        return answer
+
+    def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
+        """In a thread: serve those who wait."""
+        while self._waiting:
+            taken: list[_Asked] = []
+            with suppress(IndexError):
+                while len(taken) < self._most:
+                    taken.append(self._waiting.popleft())
+            for one in taken:
+                one.begun = True
+            taken = [one for one in taken if not one.answer.done()]
+            outcomes = self._store.together([one.does for one in taken])
+            with suppress(RuntimeError):  # a loop that is closed waits for no answer
+                loop.call_soon_threadsafe(_hand_over, taken, outcomes)
+
+    def _give_up(self, asked: _Asked) -> None:
+        if not asked.begun and not asked.answer.done():
+            asked.answer.set_exception(
+                StoreError("Too many wait for the database. Look at what it waits for; nothing was lost.")
+            )
+
+
+@dataclass(eq=False)
+class _Asked:
+    does: Callable[[], Any]
+    answer: asyncio.Future[Any]
+    begun: bool = False
+
+
+def _hand_over(taken: list[_Asked], outcomes: list[Any]) -> None:
+    for one, outcome in zip(taken, outcomes, strict=True):
+        if one.answer.done():  # who asked is gone
+            continue
+        if isinstance(outcome, Exception):
+            one.answer.set_exception(outcome)
+        else:
+            one.answer.set_result(outcome)
 
 
 class Health:

@@ -84,7 +84,7 @@ class _Door:
         self.root = root
         self.policy = Policy(game.folder.config)
         self.pace = Pace(game.folder.config.serve.limits)
-        self.desk = Desk()
+        self.desk = Desk(game.store)
         self.health = Health(game.store)
         self.pages = environment(str(files("imitable_templates.web")))
         self.forms: dict[str, Answer] = {

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
@@ -29,6 +29,9 @@ _BUSY = 30.0
 """Seconds that a command waits for others who write to an SQLite database."""
 
 
+_Answer = TypeVar("_Answer")
+
+
 class Store:
     """The record of one campaign: what is paid on, ranked on, and restarted from."""
 
@@ -37,6 +40,13 @@ class Store:
         self.campaign_id = "c_" + folder.derive("campaign", folder.config.campaign.name)
         self._patience = _BUSY
         self._lock = threading.Lock()
+        self._shared = threading.local()
+        """`connection`: the transaction of `together` that this thread is in, if it is in one."""
+
+    @property
+    def one_writer(self) -> bool:
+        """True where writers follow each other anyway (SQLite), so that it pays to commit several together."""
+        return self.engine.dialect.name == "sqlite"
 
     def hurry(self, seconds: float = 5.0) -> None:
         """From now on people wait for the answer: give up what takes longer, with a StoreError, instead of waiting on.
@@ -49,31 +59,60 @@ class Store:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that writes. On SQLite it holds the one write lock from its first statement."""
+        shared: Connection | None = getattr(self._shared, "connection", None)
+        if shared is not None:
+            with _said(self.engine), _savepoint(shared):
+                yield shared
+            return
         with self._queue(), _said(self.engine), self.engine.connect() as connection:
-            if connection.dialect.name == "sqlite":
+            if self.one_writer:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
                 yield connection
             except BaseException:
                 connection.rollback()
                 raise
-            connection.commit()
+            try:
+                connection.commit()
+            except BaseException:
+                connection.invalidate()  # what failed to commit is still open in it
+                raise
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that only reads, all of it as of one moment."""
+        shared: Connection | None = getattr(self._shared, "connection", None)
+        if shared is not None:
+            with _said(self.engine):
+                yield shared
+            return
         with _said(self.engine), self.engine.connect() as connection:
-            if connection.dialect.name == "sqlite":
+            if self.one_writer:
                 connection.exec_driver_sql("BEGIN")
             else:
                 connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection
             connection.rollback()
 
+    def together(self, works: Sequence[Callable[[], _Answer]]) -> list[_Answer | Exception]:
+        """Do several people's work in one transaction: what each returned or raised, once all of it is on the disk.
+
+        Each sees what those before it did, and what it did itself is undone when it raises, as if it were alone. If
+        the transaction itself fails, each is done again, alone: it may fail only for those who cannot be helped.
+        """
+        if len(works) > 1:
+            with suppress(Exception), self.write() as connection:
+                self._shared.connection = connection
+                try:
+                    return [_outcome(work, unless=StoreError) for work in works]
+                finally:
+                    self._shared.connection = None
+        return [_outcome(work) for work in works]
+
     @contextmanager
     def _queue(self) -> Iterator[None]:
         """SQLite has one writer: threads of this process queue here, instead of polling its lock."""
-        if self.engine.dialect.name != "sqlite":
+        if not self.one_writer:
             yield
             return
         if not self._lock.acquire(timeout=self._patience):
@@ -110,6 +149,35 @@ class Store:
     def close(self) -> None:
         """Give all connections back."""
         self.engine.dispose()
+
+
+def _outcome(work: Callable[[], _Answer], *, unless: type[Exception] | tuple[()] = ()) -> _Answer | Exception:
+    try:
+        return work()
+    except unless:
+        raise
+    except Exception as error:
+        return error
+
+
+@contextmanager
+def _savepoint(connection: Connection) -> Iterator[None]:
+    """Undo what is done in it if it raises. Raises StoreError when the transaction around it is gone.
+
+    The driver is told directly: this is done for every guess.
+    """
+    driver: Any = connection.connection.driver_connection
+    driver.execute("SAVEPOINT work")
+    try:
+        yield
+    except BaseException as error:
+        try:
+            driver.execute("ROLLBACK TO work")
+            driver.execute("RELEASE work")
+        except Exception as gone:  # SQLite ends a transaction itself when the disk is full
+            raise StoreError(f"The transaction is gone ({gone}). Nothing was lost; try again.") from error
+        raise
+    driver.execute("RELEASE work")
 
 
 def insert_once(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
