@@ -61,6 +61,7 @@ def read_pilot(source: Path, *, allow_simulated: bool = False, seed: int = 0) ->
         if statistics.episodes.empty:
             raise TableError("holds attention checks only", remedy="add practice or held-out rounds", file=source)
         found = analyse(statistics, reading.targets, reading.episodes_played, Settings(seed=seed))
+    noted = [note for note in (*reading.notes, *found.notes) if note not in found.crowd.notes]
     named: list[str] = [] if reading.targets is None else reading.targets["target_id"].tolist()
     every = sorted({*named, *statistics.targets["target_id"].tolist()})
     rng = np.random.default_rng([20261127, seed])
@@ -73,7 +74,7 @@ def read_pilot(source: Path, *, allow_simulated: bool = False, seed: int = 0) ->
         skill=float(found.fit.targets["imitability"].mean()),
         l_ref=float(statistics.targets["l_ref"].mean()),
         simulated=reading.simulated,
-        notes=[note.replace(WHO, "'imitable rank' says who and why.") for note in (*reading.notes, *found.notes)],
+        notes=[note.replace(WHO, "'imitable rank' says who and why.") for note in noted],
     )
 
 

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from imitable.cli.app import app
 from imitable.testing import invented_campaign
 
+MODELS = ("EleutherAI/pythia-70m@main", "SmolLM2-135M-Instruct")
 COMMANDS = sorted(getattr(get_command(app), "commands"))  # noqa: B009  # click's group, which typer hides
 HEAVY = ("torch", "transformers", "boto3", "label_studio_sdk", "pandas", "matplotlib", "uvicorn", "sqlalchemy")
 
@@ -80,6 +81,34 @@ def test_ranking_a_guesses_file_alone_prints_the_order_and_writes_the_files(tmp_
     assert shown.output.index("m/mlp.0/1") < shown.output.index("m/mlp.0/2")
     assert "simulated" not in shown.output
     assert (tmp_path / "out" / "ranking.csv").exists()
+
+
+def test_a_ranking_prints_what_was_asked_for_in_eighty_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    places = [f"{model}/{site}/11{unit}" for model in MODELS for site in ("mlp.3", "sae.res8k.12") for unit in (3, 4)]
+    lines = ["annotator_id,target_id,trial,phase,guess,truth,l_ref,level"]
+    for person in range(8):
+        for at, target in enumerate(places):
+            for trial in range(1, 11):
+                truth, phase = (trial * 7) % 11 * 0.9, "practice" if trial <= 6 else "held_out"
+                guess = min(10, truth + 0.2 * (trial + person + at) % 3)
+                lines.append(
+                    f"p{person},{target},{trial},{phase},{guess},{truth},2.5,{('text', 'examples')[person % 2]}"
+                )
+    source = tmp_path / "guesses.csv"
+    source.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    words = ["rank", str(source), "--out", str(tmp_path / "out"), "--level", "text", "--coverage", "0.5"]
+    shown = CliRunner().invoke(app, [*words, "--by", "model_id", "--by", "site"])
+    assert shown.exit_code == 0, shown.output
+    table = shown.output.splitlines()[1:9]
+    assert all(len(line) <= 80 for line in table)
+    for place in places:
+        _, site, unit = place.rsplit("/", 2)
+        assert sum(f"/{site}/{unit} " in line and place[0] in line for line in table) == 1, place
+    assert "at the level text" in shown.output
+    assert "hold with a probability of 50%" in shown.output
+    assert "more imitable than the 4 of" in shown.output
+    assert "groups.csv" in shown.output
 
 
 def test_a_missing_column_is_named_and_exits_with_1(tmp_path: Path) -> None:

@@ -168,3 +168,50 @@ def test_a_plan_of_another_campaign_is_refused(tmp_path: Path) -> None:
     shown = run("assign", folder.path, bad)
     assert shown.exit_code == 1
     assert "line 2: other/mlp.0/0 is no target of this campaign" in str(shown.exception)
+
+
+def test_the_plan_in_force_is_told_by_status_and_can_be_removed(tmp_path: Path) -> None:
+    folder = invented_campaign(tmp_path / "campaign", targets=3).path
+    written = tmp_path / "next.csv"
+    written.write_text("target_id,level,probability\ninvented/mlp.0/0,examples,0.4\n", encoding="utf-8")
+    assert "plan:" not in run("status", folder).output
+    told = "1 of 3 targets is named and gets 40% of the episodes after a sitting's first."
+    assert f"Loaded the plan: {told}" in run("assign", folder, written).output
+    shown = run("status", folder).output
+    assert f"plan: {told}" in shown
+    assert f"imitable assign {folder} --clear" in shown
+    assert "Removed the plan" in run("assign", folder, "--clear").output
+    assert "plan:" not in run("status", folder).output
+    assert "There was no plan" in run("assign", folder, "--clear").output
+
+
+@pytest.mark.parametrize("words", [(), ("next.csv", "--clear")])
+def test_assign_takes_a_plan_or_clear(tmp_path: Path, words: Sequence[str]) -> None:
+    shown = run("assign", tmp_path, *words)
+    assert shown.exit_code == 2
+    assert "give the plan to load, or --clear" in " ".join(shown.output.replace("│", " ").split())
+
+
+def test_costs_of_large_campaigns_fit_on_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = run("plan", "--targets", 900, "--annotators", 90_000, "--episodes", 40, "--cost-per-sitting", "3.50")
+    assert "1,260,000" in shown.output
+    assert "…" not in shown.output
+    assert max(map(len, shown.output.splitlines()[2:7])) <= 80
+
+
+def test_a_campaign_that_pays_nothing_says_how_to_set_a_price(tmp_path: Path) -> None:
+    folder = invented_campaign(tmp_path / "campaign").path
+    shown = run("plan", *SIZE, "--campaign", folder).output
+    assert "for which nothing is paid; --cost-per-sitting AMOUNT sets a price" in shown
+    assert "cost USD" not in shown
+
+
+def test_a_plan_does_not_speak_of_files_that_it_does_not_write(guesses: Path, tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    assert run("rank", guesses, "--out", results).exit_code == 0
+    for source, who in ((guesses, "'imitable rank'"), (results, str(results / "annotators.csv"))):
+        for words in (("--next", 5, "--out", tmp_path / "next.csv"), SIZE):
+            told = run("plan", source, *words).output
+            assert f"are left out; {who} says who and why." in told
+            assert "keep-bad" not in told

@@ -147,6 +147,9 @@ def status(directory: Campaign) -> None:
         f"episodes: {seen.episodes_finished} finished of {seen.places} wanted, {seen.episodes_open} open; "
         f"{seen.guesses} guesses"
     )
+    if seen.planned:
+        out.print(f"plan: {planning.named(seen.planned, seen.targets, seen.planned_share)}")
+        out.print(f"  without it again: imitable assign {plain(str(directory))} --clear")
     out.print(f"Next: [bold]{plain(seen.next_step)}[/]")
 
 
@@ -191,8 +194,8 @@ def rank(
         list[str] | None,
         typer.Option(
             metavar="COLUMN",
-            help="Contrast groups of targets: model_id, kind, site, selected_by, level, or a column of targets.csv. "
-            "May be given again.",
+            help="Contrast groups of targets: model_id, kind, site, layer, selected_by, level, or a column of the "
+            "folder's targets.csv. May be given again.",
         ),
     ] = None,
     keep_bad: Annotated[
@@ -222,7 +225,7 @@ def rank(
         allow_simulated=allow_simulated,
         engine=engine,
     )
-    show_ranking(run(source, out=out, settings=chosen, progress=bar))
+    show_ranking(run(source, out=out, settings=chosen, progress=bar), chosen)
 
 
 app.command()(planning.plan)

@@ -15,6 +15,19 @@ if TYPE_CHECKING:
 
 SHOWN = 5
 """Targets that are named."""
+LEGEND = {
+    "episodes": "that count, for each target",
+    "tau": "expected agreement with the true order (Kendall's)",
+    "reliab.": "reliability: share of the variance of estimates that is true",
+    "interval": "of a target's imitability, 90%",
+    "ranks": "share of all ranks that a 90% rank interval spans",
+    "top 10%": "share of the truly best tenth that is found",
+    "groups": "90% interval of the difference between two halves of the\n"
+    "           targets, for new targets like these",
+}
+"""What the columns of a forecast say."""
+WHOLE = 1_000_000
+"""Cost in minor units from which on a forecast shows no cents."""
 
 
 def _money(text: str) -> str:
@@ -33,7 +46,7 @@ def plan(
     source: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[IN]", help="What was played: an export folder, a file of guesses, or a folder that rank wrote."
+            metavar="IN", help="What was played: an export folder, a file of guesses, or a folder that rank wrote."
         ),
     ] = None,
     targets: Annotated[int | None, typer.Option(min=1, help="Targets of the campaign to be forecast.")] = None,
@@ -43,7 +56,13 @@ def plan(
         Path | None, typer.Option(metavar="DIR", help="A campaign's folder, for its rounds, sittings and pay.")
     ] = None,
     cost_per_sitting: Annotated[
-        str | None, typer.Option(metavar="AMOUNT", callback=lambda text: text and _money(text), help="Instead of pay.")
+        str | None,
+        typer.Option(
+            metavar="AMOUNT",
+            callback=lambda text: text and _money(text),
+            help="What a sitting costs, such as 3.50, instead of the campaign's pay. Without --campaign, all episodes "
+            "of an annotator are one sitting.",
+        ),
     ] = None,
     next_: Annotated[
         int | None, typer.Option("--next", min=1, metavar="N", help="Choose the next N episodes from what was played.")
@@ -125,17 +144,19 @@ def _show_expected(found: Expected) -> None:
 
     if found.simulated:
         out.print(f"[bold yellow]{SIMULATED}[/]")
+    for note in found.notes:
+        out.print(f"  note: {plain(note)}")
     asked = next(row.forecast for row in found.rows if row.asked)
     out.print(
-        f"{asked.targets} targets; annotators play {asked.episodes} episodes each, with {found.practice} practice and "
-        f"{found.held_out} held-out rounds"
+        f"{asked.targets:,} targets; annotators play {asked.episodes} episodes each, with {found.practice} practice "
+        f"and {found.held_out} held-out rounds"
         + (f"; {found.honest:.0%} of them play in earnest" if found.honest < 1 else "")
     )
     out.print(f"variances from {plain(found.source)}")
     table = Table(box=None, pad_edge=False)
-    names = ("annotators", "episodes", "tau", "reliab.", "interval", "ranks", "best 10%", "groups")
-    priced = found.rows[0].cost
-    for name in (*names, *([f"cost {priced.currency}".strip()] if priced else ())):
+    priced = next((row.cost for row in found.rows if row.cost and row.cost.base + row.cost.most), None)
+    cents = not any(row.cost and row.cost.base + row.cost.bonus >= WHOLE for row in found.rows)
+    for name in ("annotators", *LEGEND, *([f"cost {priced.currency}".strip()] if priced else ())):
         table.add_column(name, justify="right", no_wrap=True)
     for row in found.rows:
         f = row.forecast
@@ -148,18 +169,20 @@ def _show_expected(found: Expected) -> None:
             f"{f.rank_width:.0%}",
             f"{f.top_hit:.0%}",
             f"± {f.group_width / 2:.2f}",
-            *([_figure(row.cost.base + row.cost.bonus)] if row.cost else []),
+            *([_figure(row.cost.base + row.cost.bonus, cents=cents)] if row.cost and priced else []),
         ]
         table.add_row(*cells, style="bold" if row.asked else "")
     out.print(table)
-    out.print(
-        "episodes: that count, a target. tau: expected agreement with the true order. interval: of a target's "
-        "imitability, 90%. ranks: share of all ranks that a rank interval spans. best 10%: share of them found. "
-        "groups: interval of the difference between two halves of the targets, for new targets like these."
-    )
+    for name, meaning in LEGEND.items():
+        out.print(f"{name + ':':<10} {meaning}")
     cost = next(row.cost for row in found.rows if row.asked)
     if cost is None:
         out.print("For the cost, give --campaign DIR or --cost-per-sitting AMOUNT.")
+        return
+    if priced is None:
+        out.print(
+            f"cost: {cost.sittings:,} sittings, for which nothing is paid; --cost-per-sitting AMOUNT sets a price."
+        )
         return
     out.print(
         f"cost: {cost.sittings:,} sittings"
@@ -174,13 +197,24 @@ def _amount(minor: int, cost: Cost) -> str:
     return f"{_figure(minor)} {cost.currency}".strip()
 
 
-def _figure(minor: int) -> str:
-    return f"{minor // 100:,}.{minor % 100:02d}"
+def _figure(minor: int, *, cents: bool = True) -> str:
+    return f"{minor // 100:,}.{minor % 100:02d}" if cents else f"{(minor + 50) // 100:,}"
+
+
+def named(targets: int, of: int, share: float) -> str:
+    """What a plan does, in words."""
+    return (
+        f"{targets} of {of} targets {'is' if targets == 1 else 'are'} named and get{'s' if targets == 1 else ''} "
+        f"{share:.0%} of the episodes after a sitting's first."
+    )
 
 
 def assign(
     directory: Campaign,
-    next_csv: Annotated[Path, typer.Argument(metavar="NEXT.CSV", help="What 'imitable plan --out' wrote.")],
+    next_csv: Annotated[
+        Path | None, typer.Argument(metavar="NEXT.CSV", help="What 'imitable plan --out' wrote.", show_default=False)
+    ] = None,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove the plan that was loaded, and load none.")] = False,
 ) -> None:
     """Let later episodes of each sitting go where a plan says; a running server obeys at once.
 
@@ -188,14 +222,19 @@ def assign(
     """
     from imitable.cli.printing import out
     from imitable.commands.assign import assign as load
+    from imitable.commands.assign import clear as remove
 
+    if (next_csv is None) != clear:
+        raise typer.BadParameter("give the plan to load, or --clear to remove the one loaded", param_hint="NEXT.CSV")
+    if next_csv is None:
+        out.print("Removed the plan." if remove(directory) else "There was no plan.")
+        out.print("A sitting's later episodes go to targets with most places left.")
+        return
     done = load(directory, next_csv)
     out.print(
-        f"{'Replaced the plan' if done.replaced else 'Loaded the plan'}: {done.targets} of {done.of} targets are named "
-        f"and get {done.share:.0%} of the episodes after a sitting's first."
+        f"{'Replaced the plan' if done.replaced else 'Loaded the plan'}: {named(done.targets, done.of, done.share)}"
     )
-    if done.full:
-        out.print(
-            f"  {len(done.full)} of them have no place left and get none: raise \\[platform.web] annotators_per_target"
-        )
+    if full := len(done.full):
+        have = "has no place left and gets" if full == 1 else "have no place left and get"
+        out.print(f"  {full} of them {have} none: raise \\[platform.web] annotators_per_target")
     out.print(f"Next: [bold]imitable status {plain(str(directory))}[/]")

@@ -28,6 +28,13 @@ class AssignedPlan:
     """Whether an earlier plan was there."""
 
 
+def clear(directory: Path) -> bool:
+    """Remove the plan that was loaded, if any; a running server obeys at once. Says whether there was one."""
+    with built(directory) as (_, store), store.write() as connection:
+        connection.execute(select(tables.campaigns.c.build_hash).with_for_update())
+        return connection.execute(delete(tables.planned)).rowcount > 0
+
+
 def assign(directory: Path, plan: Path) -> AssignedPlan:
     """Load a plan (`imitable plan --out`) into a campaign, in place of an earlier one; a running server obeys at once.
 

@@ -62,6 +62,8 @@ class Expected:
     simulated: bool
     cap: int | None
     """[pay] cap, in minor units."""
+    notes: list[str]
+    """What was filled in, assumed or could not be told apart in the pilot, in sentences."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,7 @@ def expect(
         source=(played.variances if played else DEFAULT).source,
         simulated=played.simulated if played else False,
         cap=_minor(Decimal(config.pay.cap)) if config and config.pay.cap is not None else None,
+        notes=played.notes if played else [],
     )
 
 

@@ -24,6 +24,10 @@ class Status:
     episodes_finished: int
     episodes_open: int
     guesses: int
+    planned: int
+    """Targets that a plan names (`imitable assign`); 0 without a plan."""
+    planned_share: float
+    """Of a sitting's later episodes that the plan gives to them, 0 to 1, while all have places left."""
     next_step: str
 
 
@@ -44,6 +48,9 @@ def status(directory: Path) -> Status:
             finished = count(tables.episodes, tables.episodes.c.completed_at.is_not(None))
             begun = count(tables.episodes)
             guesses = count(tables.guesses)
+            planned = tables.planned.c
+            query = select(func.count(planned.target_id.distinct()), func.sum(planned.probability))
+            named, share = connection.execute(query).one()
     finally:
         store.close()
     config = folder.config
@@ -72,5 +79,7 @@ def status(directory: Path) -> Status:
         episodes_finished=finished,
         episodes_open=begun - finished,
         guesses=guesses,
+        planned=int(named),
+        planned_share=min(1.0, float(share or 0.0)),
         next_step=step,
     )
