@@ -53,7 +53,7 @@ def numbers(column: Any) -> tuple[Floats, Flags]:
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_null(column.type):
-        return _floats(column.cast(pa.float64())), np.zeros(len(column), dtype=bool)
+        return _floats(column.cast(pa.float64(), safe=False)), np.zeros(len(column), dtype=bool)
     trimmed = pc.utf8_trim_whitespace(pc.fill_null(_as_string(column), ""))
     plain = pc.match_substring_regex(trimmed, _PLAIN_NUMBER)
     values = _floats(pc.if_else(plain, trimmed, None).cast(pa.float64()))
@@ -97,11 +97,21 @@ def booleans(column: Any) -> tuple[npt.NDArray[np.object_], Flags]:
 def instants(column: Any) -> tuple[pd.Series[pd.Timestamp], Flags]:
     """A column as UTC times (NaT where missing), and where a cell is there but is no ISO 8601 time."""
     if pa.types.is_timestamp(column.type):
-        raw = pd.Series(column.to_pandas())
+        raw, there = pd.Series(_microseconds(column).to_pandas()), _flags(pc.is_valid(column))
     else:
         raw = pd.Series(text(column).to_pandas(), dtype="str")
+        there = raw.notna().to_numpy()
     times = pd.to_datetime(raw, format="ISO8601", utc=True, errors="coerce").astype("datetime64[us, UTC]")
-    return times, np.asarray(raw.notna() & times.isna(), dtype=bool)
+    return times, np.asarray(there & times.isna(), dtype=bool)
+
+
+def _microseconds(column: Any) -> Any:
+    """Timestamps as instants, whatever zone shows them; null where 64 bits do not hold them as microseconds."""
+    unit = column.type.unit
+    most = (2**63 - 1) // {"s": 10**6, "ms": 10**3}.get(unit, 1)
+    ticks = column.cast(pa.int64())
+    held = pc.and_(pc.greater_equal(ticks, -most), pc.less_equal(ticks, most))
+    return pc.if_else(held, ticks, None).cast(pa.timestamp(unit, "UTC"))
 
 
 def typed(cells: Any, table: Table) -> tuple[pd.DataFrame, dict[str, Flags]]:
@@ -182,7 +192,17 @@ def check_guesses(
         with np.errstate(invalid="ignore"):
             wrong = bad["l_ref"] | (reference <= 0) | np.isinf(reference)
         reasons.add(wrong, lambda at: f"{cell('l_ref')(at)} is not a number above 0")
+        reasons.add(
+            not_a_reference(reference),
+            lambda at: f"{cell('l_ref')(at)} is no loss on the display scale, which is {scoring.LEAST_L_REF:g} to 10",
+        )
     return reasons.of, outside
+
+
+def not_a_reference(l_ref: Floats) -> Flags:
+    """Where a reference loss is smaller or larger than one on the display scale can be."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray((l_ref < scoring.LEAST_L_REF) | (l_ref > scoring.TOP * (1 + 1e-6)), dtype=bool)
 
 
 def _is_nan_word(column: Any, bad: Flags) -> Flags:

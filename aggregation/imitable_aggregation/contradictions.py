@@ -125,10 +125,10 @@ class Checked:
         lacking = ends.index[reference.isna()]
         if len(lacking):
             derived = self._derived(pd.DataFrame({"target_id": lacking}))
-            reference.update(derived["reference"].where(derived["reference"] > 0))
+            reference.update(derived["reference"].where(derived["reference"] >= scoring.LEAST_L_REF))
             known = derived["reference"].reindex(lacking)
             reason.loc[known.index[known.isna()]] = UNCOUNTED
-            reason.loc[known.index[known.notna() & ~(known > 0)]] = FLAT
+            reason.loc[known.index[known.notna() & ~(known >= scoring.LEAST_L_REF)]] = FLAT
             how = (
                 "from every row of the target"
                 if derived["by_row"].any()

@@ -70,6 +70,17 @@ def shown(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
 
 
+def told_apart(names: Sequence[str]) -> list[str]:
+    """Names of columns, each once: a second `guess` is `guess.1`."""
+    found: dict[str, None] = {}
+    for each in names:
+        name, n = each, 1
+        while name in found:
+            name, n = f"{each}.{n}", n + 1
+        found[name] = None
+    return list(found)
+
+
 def read_csv(path: Path, *, plausible: Callable[[dict[str, str]], bool]) -> Iterator[Chunk]:
     """Yield the rows of a .csv or .csv.gz in chunks; the first chunk may be empty but always names the columns.
 
@@ -121,13 +132,7 @@ class _Lines:
             row = self.first_line - 1
             problem = f"has a header that cannot be read ({error})"
             raise TableError(problem, remedy="mend its first line", file=self.path, row=row) from error
-        names: list[str] = []
-        for cell in cells:
-            name, n = cell.strip(), 1
-            while name in names:
-                name, n = f"{cell.strip()}.{n}", n + 1
-            names.append(name)
-        return names
+        return told_apart([cell.strip() for cell in cells])
 
     def chunks(self) -> Iterator[Chunk]:
         more = True

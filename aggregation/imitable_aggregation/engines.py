@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 import pandas as pd
 
 from .errors import TableError
+from .shelf import scratch
 
 Name = Literal["duckdb", "spark"]
 
@@ -58,7 +59,8 @@ class DuckDB:
         if folder is not None:
             settings["temp_directory"] = str(folder / "spilled")
         self._held = 0
-        self._connection = ibis.duckdb.connect(folder / "kept.duckdb" if folder else ":memory:", **settings)
+        with scratch():
+            self._connection = ibis.duckdb.connect(folder / "kept.duckdb" if folder else ":memory:", **settings)
 
     def put(self, rows: pd.DataFrame, name: str) -> Any:
         """Hold a frame; its times become microseconds."""
@@ -74,11 +76,13 @@ class DuckDB:
 
     def keep(self, expression: Any, name: str) -> Any:
         """Compute a table once and hold it."""
-        return self._connection.create_table(self._fresh(name), expression)
+        with scratch():
+            return self._connection.create_table(self._fresh(name), expression)
 
     def fetch(self, expression: Any) -> pd.DataFrame:
         """Compute a table and bring it here."""
-        return frame_of(self._connection.to_pyarrow(expression))
+        with scratch():
+            return frame_of(self._connection.to_pyarrow(expression))
 
     def close(self) -> None:
         """Let go of everything held."""

@@ -24,13 +24,23 @@ Content = pd.DataFrame | Mapping[str, Any] | str | bytes
 """What a file holds: a table (.csv, .parquet), JSON, text, or bytes."""
 
 
+def refuse_foreign(out: Path, name: str) -> None:
+    """Raise TableError where `write_folder` would not replace `out`: for who has long work before it."""
+    try:
+        _refuse_foreign(Path(out), name)
+    except OSError as error:
+        raise TableError(
+            f"cannot be looked at ({error.strerror})", remedy="give the path of a new folder", file=out
+        ) from error
+
+
 def write_folder(out: Path, files: Mapping[str, Content], *, name: str, title: str) -> None:
     """Write `files` and their data package to the folder `out`, all at once or not at all.
 
     `name` is the data package's name and says what kind of folder it is: an existing folder is replaced only if we
     wrote it under the same name and nothing was added to it since. Raises TableError otherwise.
     """
-    _refuse_foreign(Path(out), name)
+    refuse_foreign(out, name)
     out = Path(os.path.abspath(out))  # so that `.` and `..` have a name and a parent
     contents = {file: _bytes(file, content) for file, content in files.items()}
     tables = {file: content for file, content in files.items() if isinstance(content, pd.DataFrame)}

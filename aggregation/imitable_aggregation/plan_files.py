@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import math
 import os
@@ -32,6 +33,8 @@ class Planned:
 
 def write_plan(path: Path, plan: pd.DataFrame) -> None:
     """Write a plan's columns; the file appears whole or not at all. Raises TableError where it cannot be written."""
+    if os.path.isdir(path):
+        raise TableError("is a folder", remedy="give the path of a file, such as next.csv", file=path)
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(6)}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -43,7 +46,8 @@ def write_plan(path: Path, plan: pd.DataFrame) -> None:
     except OSError as error:
         raise TableError(f"cannot be written ({error})", remedy="check the place", file=path) from error
     finally:
-        fresh.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # where it could not be made, it cannot be removed
+            fresh.unlink()
 
 
 def read_plan(path: Path, *, targets: Collection[str], levels: Collection[str]) -> list[Planned]:

@@ -17,7 +17,7 @@ import pandas as pd
 from .analysis import Analysis, analyse
 from .episodes import episode_table
 from .errors import TableError
-from .export import Content, write_folder
+from .export import Content, refuse_foreign, write_folder
 from .findings import Findings
 from .model import DRAWS
 from .ranking import APART, EASY, LEARNABLE, draws_table
@@ -25,6 +25,8 @@ from .reading import Reading, read_guesses
 from .report import render
 from .settings import Settings
 
+NAME = "imitable-ranking"
+"""What the data package of a ranking is called."""
 SHOWN = 20_000
 """Guesses that the report draws, at most."""
 NOT_PEOPLE = "simulated players: nothing here is about people"
@@ -68,6 +70,7 @@ def rank(source: Path, out: Path, settings: Settings | None = None, *, progress:
     chosen = settings or Settings()
     begun = time.perf_counter()
     with ExitStack() as held:
+        refuse_foreign(out, NAME)
         advance = held.enter_context(progress("Ranking", 5))
         reading = held.enter_context(read_guesses(Path(source), allow_simulated=chosen.allow_simulated))
         advance(1)
@@ -85,7 +88,7 @@ def rank(source: Path, out: Path, settings: Settings | None = None, *, progress:
         advance(1)
         files["report.html"] = render(_findings(found, reading, chosen, notes))
         files["run.json"] = _run_json(time.perf_counter() - begun)
-        write_folder(Path(out), files, name="imitable-ranking", title="Which targets people can imitate")
+        write_folder(Path(out), files, name=NAME, title="Which targets people can imitate")
         advance(1)
         return RankSummary(
             ranking=found.ranking,

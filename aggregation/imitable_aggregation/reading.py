@@ -25,8 +25,8 @@ from .csv_lines import Spoiled
 from .defaults import filled, target_parts
 from .errors import TableError
 from .quarantine import Quarantine
-from .shelf import Shelf, half_the_memory
-from .sources import Part, Source, find_guesses, input_hash, parts, set_aside, side_tables
+from .shelf import Shelf, half_the_memory, scratch
+from .sources import Part, Source, find_guesses, input_hash, parts, set_aside, side_tables, unreadable
 from .tables import GUESSES, SIMULATED
 
 if TYPE_CHECKING:
@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 
 IN_MEMORY = 2_000_000
 """Guesses up to which statistics are made in memory; beyond it, what does not fit is written to the scratch folder."""
+FOREIGN = "also_"
+"""What a column that the contract does not know is called by until it is handed out, so that it cannot be mistaken for
+one that we use, whatever its name and its case."""
+LARGEST = 1e30
+"""Seconds and weights above this are none: their sums would be infinite."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +69,13 @@ class Reading:
     def guesses(self) -> pd.DataFrame:
         """All of them in memory: one row a usable guess, every column of `tables.GUESSES`, by episode and trial."""
         frame = pd.read_parquet(self._clean)
+        order = ["episode_id", "trial"]
+        frame = frame.sort_values(order, kind="stable").drop(columns=["line", "file"]).reset_index(drop=True)
+        frame = frame.rename(columns=lambda name: str(name).removeprefix(FOREIGN))
         for name in frame.columns:
             if frame[name].dtype == object or str(frame[name].dtype) in ("str", "string"):
                 frame[name] = frame[name].astype("str")
-        order = ["episode_id", "trial"]
-        return frame.sort_values(order, kind="stable").drop(columns=["line", "file"]).reset_index(drop=True)
+        return frame
 
     def statistics(self, name: Name = "duckdb") -> Statistics:
         """One pass over them with an engine, in bounded memory. Raises TableError for an engine that is not there."""
@@ -101,11 +108,13 @@ def read_guesses(source: Path, *, allow_simulated: bool = False) -> Reading:
     """
     found = find_guesses(Path(source))
     quarantine, notes = Quarantine(), list[str]()
-    targets, episodes_played = side_tables(found.folder, quarantine)
-    shelf = Shelf()
+    targets, episodes_played = side_tables(found.folder, quarantine, notes)
+    with scratch():
+        shelf = Shelf()
     try:
-        columns = _shelve(found, targets, quarantine, notes, shelf)
-        clean = _settle(found, targets, columns, quarantine, notes, shelf)
+        with scratch():
+            columns = _shelve(found, targets, quarantine, notes, shelf)
+            clean = _settle(found, targets, columns, quarantine, notes, shelf)
         rows = int(pq.read_metadata(clean).num_rows)
         if not rows:
             raise TableError("has no usable row", remedy=f"mend {quarantine.trouble()}", file=found.named)
@@ -168,10 +177,14 @@ def _shelve(
                 shelf.add(filled(kept, targets).assign(file=number))
     shelf.done()
     _refuse_raw(found, outside, checked)
-    notes += [f"{count} cells of {name} could not be read and were left empty." for name, count in ignored.items()]
+    notes += [unreadable(count, name) for name, count in ignored.items()]
     if not shelf.rows:
         raise TableError("has no usable row", remedy=f"mend {quarantine.trouble()}", file=found.named)
-    return columns or []
+    return [_told_apart(name) for name in columns or []]
+
+
+def _told_apart(name: str) -> str:
+    return name if GUESSES.column(name) else FOREIGN + name
 
 
 def _refuse_raw(found: Source, outside: int, checked: int) -> None:
@@ -187,14 +200,14 @@ def _refuse_raw(found: Source, outside: int, checked: int) -> None:
 
 
 def _kept(part: Part, good: np.ndarray[tuple[int], np.dtype[np.bool_]], ignored: Counter[str]) -> pd.DataFrame:
-    frame = part.frame[good].copy()
+    frame = part.frame[good].rename(columns=_told_apart)
     for name in ("feedback", "answered_at", "seconds", "weight", "activation"):
         if name not in frame:
             continue
         bad = part.bad[name][good]
         if name in ("seconds", "weight"):
             values = frame[name].to_numpy(np.float64)
-            bad = bad | (values < 0) | np.isinf(values)
+            bad = bad | (values < 0) | (values > LARGEST)
             frame[name] = np.where(bad, np.nan, values)
         if bad.any():
             ignored[name] += int(bad.sum())

@@ -24,6 +24,10 @@ FLATTEST_L_REF = 0.5
 """A target whose best constant guess loses less than this is left out of a campaign as too flat to play."""
 
 
+LEAST_L_REF = 1e-6
+"""A reference loss below this is none: truths are equal, but for rounding. The largest that there can be is `TOP`."""
+
+
 def played(activation: npt.ArrayLike, polarity: Polarity) -> Floats:
     """Turn raw activations into `y`, the side that is played (negated for `neg`), in the activation's unit."""
     y = np.asarray(activation, dtype=np.float64)

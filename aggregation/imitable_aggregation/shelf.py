@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,26 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from .errors import TableError
 from .tables import GUESSES
 
 _TYPES = {"number": pa.float64(), "integer": pa.float64(), "boolean": pa.bool_(), "datetime": pa.timestamp("us", "UTC")}
 _OWN = {"trial": pa.int64(), "line": pa.int64(), "file": pa.int64()}
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[None]:
+    """Around whatever writes scratch files: says of a disk that is full, or memory that is, what to do."""
+    import duckdb
+
+    try:
+        yield
+    except (OSError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
+        where = tempfile.tempdir or "any folder for temporary files"
+        raise TableError(
+            f"the scratch files found no room in {where} ({str(error).splitlines()[0]})",
+            remedy="free some, or let TMPDIR name a folder with more",
+        ) from error
 
 
 class Shelf:

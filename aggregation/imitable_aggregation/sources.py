@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .checks import Flags, missing_columns, plausible_guess, typed
-from .csv_lines import CHUNK, Spoiled, read_csv, shown
+from .checks import Flags, missing_columns, not_a_reference, plausible_guess, typed
+from .csv_lines import CHUNK, Spoiled, read_csv, shown, told_apart
 from .errors import TableError
 from .quarantine import Quarantine
 from .tables import EPISODES_PLAYED, GUESSES, TARGETS, Table
@@ -68,6 +69,15 @@ class Source:
 
 def find_guesses(source: Path) -> Source:
     """The files of guesses that a source means: a file, those in a folder, or those that a glob matches."""
+    try:
+        return _found(source)
+    except OSError as error:
+        raise TableError(
+            f"cannot be looked at ({error.strerror})", remedy="check the path and who may read it", file=source
+        ) from error
+
+
+def _found(source: Path) -> Source:
     if source.is_file():
         if source.suffix not in (".csv", ".parquet") and not source.name.endswith(".csv.gz"):
             raise TableError("is neither .csv, .csv.gz nor .parquet", remedy="convert it to one of these", file=source)
@@ -123,10 +133,11 @@ def parts(path: Path, table: Table, quarantine: Quarantine) -> Iterator[Part]:
 def _parquet(path: Path, table: Table) -> Iterator[Part]:
     try:
         with pq.ParquetFile(path) as file:
-            _require(path, file.schema_arrow.names, table)
+            names = told_apart(file.schema_arrow.names)
+            _require(path, names, table)
             first = 1
             for batch in file.iter_batches(CHUNK):
-                cells = pa.Table.from_batches([batch])
+                cells = pa.Table.from_batches([batch]).rename_columns(names)
                 frame, bad = typed(cells, table)
                 yield Part(frame, bad, cells, np.arange(first, first + len(frame), dtype=np.int64))
                 first += len(frame)
@@ -143,7 +154,7 @@ def _require(path: Path, found: list[str], table: Table) -> None:
         if twice:
             raise TableError(f"has the column {twice[0]} twice", remedy="keep one of them", file=path, field=twice[0])
         return
-    split = next((f"{word}s" for word, sign in (("semicolon", ";"), ("tab", "\t")) if sign in found[0]), "")
+    split = next((f"{word}s" for word, sign in (("semicolon", ";"), ("tab", "\t")) if found and sign in found[0]), "")
     hint = f"save it separated by commas, not {split}" if split and len(found) == 1 else "add or rename it"
     raise TableError(
         f"lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
@@ -154,13 +165,17 @@ def _require(path: Path, found: list[str], table: Table) -> None:
     )
 
 
-def side_table(path: Path, table: Table, quarantine: Quarantine) -> pd.DataFrame | None:
-    """Read targets.csv or episodes_played.csv if it is there; the first row of a key stands."""
+def side_table(path: Path, table: Table, quarantine: Quarantine, notes: list[str]) -> pd.DataFrame | None:
+    """Read targets.csv or episodes_played.csv if it is there; the first row of a key stands.
+
+    A number that is none, or is infinite, is left empty, which `notes` say; so is an `l_ref` that cannot be one.
+    """
     if not path.is_file():
         return None
     key = table.key[0]
     frames: list[pd.DataFrame] = []
     seen: set[str] = set()
+    ignored: Counter[str] = Counter()
     for part in parts(path, table, quarantine):
         keep = np.ones(len(part.frame), dtype=bool)
         for at, value in enumerate(part.frame[key]):
@@ -170,17 +185,40 @@ def side_table(path: Path, table: Table, quarantine: Quarantine) -> pd.DataFrame
                 quarantine.add(path, [Spoiled(int(part.lines[at]), part.row(at), reason)])
             else:
                 seen.add(value)
+        for name in part.bad:
+            ignored[name] += int(_emptied(part, name)[keep].sum())
         frames.append(part.frame[keep])
+    notes += [unreadable(count, f"{name} in {path.name}") for name, count in ignored.items() if count]
     return pd.concat(frames, ignore_index=True)
 
 
-def side_tables(folder: Path | None, quarantine: Quarantine) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
+def _emptied(part: Part, name: str) -> Flags:
+    """Leave cells empty that are no value of their column; says which."""
+    if part.frame[name].dtype != np.float64:
+        return part.bad[name]
+    values = part.frame[name].to_numpy(np.float64)
+    no_value: Flags = part.bad[name] | np.isinf(values)
+    if name == "l_ref":
+        no_value |= not_a_reference(values)
+    part.frame[name] = np.where(no_value, np.nan, values)
+    return no_value
+
+
+def unreadable(count: int, where: str) -> str:
+    """What is said of cells that are there and could not be read."""
+    cells, were = ("cells", "were") if count > 1 else ("cell", "was")
+    return f"{count} {cells} of {where} could not be read and {were} left empty."
+
+
+def side_tables(
+    folder: Path | None, quarantine: Quarantine, notes: list[str]
+) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
     """The targets and the episodes played that lie beside the guesses, where there are any."""
     if folder is None:
         return None, None
     return (
-        side_table(folder / "targets.csv", TARGETS, quarantine),
-        side_table(folder / "episodes_played.csv", EPISODES_PLAYED, quarantine),
+        side_table(folder / "targets.csv", TARGETS, quarantine, notes),
+        side_table(folder / "episodes_played.csv", EPISODES_PLAYED, quarantine, notes),
     )
 
 
