@@ -83,7 +83,7 @@ def rank(source: Path, out: Path, settings: Settings | None = None, *, progress:
         advance(1)
         found = analyse(statistics, reading.targets, reading.episodes_played, chosen)
         advance(1)
-        notes = [*reading.notes, *found.notes]
+        notes = [*reading.notes, *found.notes, *_all_at_the_top(len(found.ranking), chosen.top_k)]
         files = _tables(found, reading, chosen, notes)
         advance(1)
         files["report.html"] = render(_findings(found, reading, chosen, notes))
@@ -99,6 +99,14 @@ def rank(source: Path, out: Path, settings: Settings | None = None, *, progress:
             simulated=reading.simulated,
             out=Path(out),
         )
+
+
+def _all_at_the_top(targets: int, k: int) -> list[str]:
+    if not 1 < targets <= k:
+        return []
+    return [
+        f"p_top, the probability to be among the best {k}, is 1 for all of {targets} targets: choose a smaller top k."
+    ]
 
 
 def _tables(found: Analysis, reading: Reading, settings: Settings, notes: list[str]) -> dict[str, Content]:

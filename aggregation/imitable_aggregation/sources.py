@@ -86,6 +86,7 @@ def _found(source: Path) -> Source:
         for name in FILES:
             if (source / name).is_file():
                 return Source(source / name, [source / name], source)
+        _refuse_others(source)
         matched = sorted(source.glob("*.parquet"))
         if not matched:
             raise TableError(
@@ -104,6 +105,20 @@ def _found(source: Path) -> Source:
             file=source,
         )
     raise TableError("there is no such file or folder", remedy="check the path", file=source)
+
+
+def _refuse_others(folder: Path) -> None:
+    """Folders of ours that hold no guesses, with what to do instead."""
+    if (folder / "campaign.toml").is_file():
+        raise TableError(
+            "is a campaign's folder",
+            remedy=f"write its guesses with 'imitable export {folder} --out guesses', and give that folder",
+            file=folder,
+        )
+    if (folder / "ranking.csv").is_file():
+        raise TableError(
+            "holds a ranking, not guesses", remedy="give the guesses that 'imitable rank' was given", file=folder
+        )
 
 
 def parts(path: Path, table: Table, quarantine: Quarantine) -> Iterator[Part]:

@@ -66,6 +66,11 @@ def by_hand(guess: Guess) -> list[dict[str, object]]:
     return rows
 
 
+def test_a_top_that_holds_every_target_is_noted(tmp_path: Path, guess: Guess) -> None:
+    assert any("choose a smaller top k" in note for note in ranked(by_hand(guess), tmp_path, top_k=2).notes)
+    assert not any("top k" in note for note in ranked(by_hand(guess), tmp_path, top_k=1).notes)
+
+
 def test_a_small_crowd_by_hand(tmp_path: Path, guess: Guess) -> None:
     found = ranked(by_hand(guess), tmp_path)
     episodes = pd.read_csv(tmp_path / "out" / "episodes.csv")

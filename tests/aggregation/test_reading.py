@@ -248,3 +248,17 @@ def test_a_row_that_contradicts_another_is_kept_as_the_file_has_it(tmp_path: Pat
             "3.0,2.5,held_out,1,toy/mlp.0/2,a_1",
         ]
         assert "l_ref was derived from every row of the target, for 1 of 1 targets." in found.notes
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("campaign.toml", r"is a campaign's folder; write its guesses with 'imitable export .* --out guesses'"),
+        ("ranking.csv", r"holds a ranking, not guesses; give the guesses"),
+    ],
+)
+def test_a_folder_of_another_kind_says_where_its_guesses_are(tmp_path: Path, name: str, message: str) -> None:
+    (tmp_path / name).touch()
+    (tmp_path / "draws.parquet").touch()
+    with pytest.raises(TableError, match=message):
+        read_guesses(tmp_path)
