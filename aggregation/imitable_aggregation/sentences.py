@@ -18,6 +18,8 @@ WIDE = 0.25
 """Share of all ranks that an interval spans from which on a ranking is read as groups."""
 TAU_DRAWS = 50
 """Draws that the expected agreement with the true order is taken from."""
+FEW = 5
+"""Targets, or annotators, below which the variances between them are mostly those assumed beforehand."""
 LINKED = 0.15
 """Slope of annotators' skill on their targets' ease from which on assignment is said to follow skill."""
 
@@ -198,6 +200,13 @@ def sources(f: Findings) -> list[str]:
         f" {skill(episode)}. Single guesses scatter by {skill(noise)} about that"
         + (f", of which {skill(item)} goes with the item." if item > 0 else ".")
     ]
+    few = [
+        counted(n, name)
+        for name, n in (("target", len(f.ranking)), ("annotator", len(f.annotators) - f.excluded))
+        if n < FEW
+    ]
+    if few:
+        told.append(f"With {' and '.join(few)}, these numbers are mostly what was assumed beforehand, not a finding.")
     gamma = np.asarray(parts.get("gamma", [[0.0]]), dtype=np.float64)
     slope = float(gamma[-1].sum())
     if slope < -LINKED:

@@ -70,7 +70,9 @@ def svg(figure: Figure, *, key: str, title: str, said: str) -> str:
     head, rest = text.split(">", 1)
     head = re.sub(r'(width|height)="[\d.]+pt"\s*', "", head)
     width = float(figure.get_figwidth()) * 96
-    label = f'role="img" aria-labelledby="{key}-title {key}-desc" style="max-width: {width:.0f}px"'
+    label = (
+        f'role="img" aria-labelledby="{key}-title {key}-desc" style="--least: {width:.0f}px; max-width: {width:.0f}px"'
+    )
     told = f'<title id="{key}-title">{escape(title)}</title><desc id="{key}-desc">{escape(said)}</desc>'
     return f"{head} {label}>{told}{rest}"
 

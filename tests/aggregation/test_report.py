@@ -218,3 +218,17 @@ def test_the_end_of_a_long_name_stands_above_its_curve() -> None:
     long = [f"EleutherAI/pythia-{at}70m@main/head.4.norm/11{at}" for at in range(4)]
     page = render(replace(f, ranking=f.ranking.assign(target_id=long), target_ids=long))
     assert all(f"{at + 1}. …70m@main/head.4.norm/11{at}" in unescape(page) for at in range(4))
+
+
+def test_variances_between_few_are_told_as_assumptions() -> None:
+    said = "With 2 targets, these numbers are mostly what was assumed beforehand, not a finding."
+    assert said in words(render(found(targets=2)))
+    assert "With 1 target and 2 annotators, these" in words(render(found(targets=1, annotators=3)))
+    assert "assumed beforehand" not in words(render(found()))
+
+
+def test_a_narrow_figure_is_not_blown_up() -> None:
+    page = render(found(targets=1))
+    widths = {float(width) for width in re.findall(r'style="--least: (\d+)px; max-width: \1px"', page)}
+    assert min(widths) < 300
+    assert "min-width: min(30rem, var(--least" in page
