@@ -197,7 +197,7 @@ def test_a_plan_comes_back_as_it_was_written(names: list[str]) -> None:
 def test_a_plan_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "next.csv").mkdir()
     frame = pd.DataFrame({"target_id": ["t"], "level": "text", "probability": 0.5})
-    with pytest.raises(TableError, match=r"next\.csv: cannot be written"):
+    with pytest.raises(TableError, match=r"next\.csv: is a folder; give the path of a file"):
         write_plan(tmp_path / "next.csv", frame)
     assert [one.name for one in tmp_path.iterdir()] == ["next.csv"]
 
