@@ -167,7 +167,11 @@ def _swap(fresh: Path, out: Path, *, old: Path) -> None:
         try:
             fresh.rename(out)
         except OSError:
-            old.rename(out)
+            try:
+                old.rename(out)
+            except OSError:
+                if out.exists():  # another run put its files there meanwhile
+                    shutil.rmtree(old, ignore_errors=True)
             raise
         shutil.rmtree(old, ignore_errors=True)
     else:

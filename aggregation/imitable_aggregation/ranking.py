@@ -46,6 +46,9 @@ def ranking_table(
     told = [column.name for column in WHERE] + ["selected_by", "l_ref", *baselines]
     table = table.join(targets.set_index("target_id")[told])
     table["rank"] = table["imitability"].rank(ascending=False, method="first").astype("int64")
+    # the first of many that are hardly told apart is rarely the first of a draw: its interval holds its rank too
+    table["rank_low"] = np.minimum(table["rank_low"], table["rank"])
+    table["rank_high"] = np.maximum(table["rank_high"], table["rank"])
     table["tie_group"] = _tie_groups(fit, table["rank"].to_numpy(np.int64))
     return table.sort_values("rank").reset_index()
 

@@ -18,6 +18,8 @@ from typer.testing import CliRunner, Result
 
 from imitable.cli.app import app
 from imitable.errors import TablesError
+from imitable_aggregation.errors import TableError
+from imitable_aggregation.export import write_folder
 
 Builder = Callable[..., pd.DataFrame]
 CHANGE = ("run.json", "datapackage.json", "fit.json", "report.html", "quarantine.csv")
@@ -155,6 +157,28 @@ def test_who_points_at_a_folder_of_ones_own_is_told_before_the_work(small: pd.Da
     (tmp_path / "mine" / "letter.txt").touch()
     shown = run("rank", tmp_path / "nowhere.csv", "--out", tmp_path / "mine")
     assert "is not empty and was not written by imitable" in str(shown.exception)
+
+
+def test_who_is_overtaken_by_another_run_leaves_its_results_and_nothing_beside_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(by: str) -> None:
+        write_folder(tmp_path / "out", {"a.json": {"by": by}}, name="imitable-ranking", title="A ranking")
+
+    rename = Path.rename
+
+    def overtaken(path: Path, target: Path) -> Path:
+        if path.name.endswith(".partial"):
+            monkeypatch.setattr(Path, "rename", rename)
+            write("the other")
+        return rename(path, target)
+
+    write("before")
+    monkeypatch.setattr(Path, "rename", overtaken)
+    with pytest.raises(TableError, match="cannot be written"):
+        write("who is overtaken")
+    assert [file.name for file in tmp_path.iterdir()] == ["out"]
+    assert "the other" in (tmp_path / "out" / "a.json").read_text(encoding="utf-8")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="files cannot be limited there")
