@@ -25,6 +25,9 @@ Goal = Literal["top", "all"]
 UNIFORM = 0.2
 """Share of choices that are uniform."""
 
+MOST = 1_000_000
+"""Episodes that a plan may hold."""
+
 
 def next_episodes(
     samples: Mapping[str, Floats],
@@ -40,10 +43,12 @@ def next_episodes(
 
     `samples` holds joint draws (draws, N) of `held_out` in the order of `target_ids`. Every row is the target and level
     that it is with exactly `probability`; as a batch, rows are spread as evenly as these allow (systematic sampling).
-    Levels are as likely as each other. Raises TableError as `probabilities` does, and for n below 1.
+    Levels are as likely as each other. Raises TableError as `probabilities` does, and for n below 1 or above `MOST`.
     """
     if n < 1:
         raise TableError(f"{n} episodes are none", remedy="ask for at least 1", field="n")
+    if n > MOST:
+        raise TableError(f"{n:,} episodes are too many for a plan", remedy=f"ask for at most {MOST:,}", field="n")
     each = probabilities(samples["held_out"], goal, k=k) / len(levels)
     order = rng.permutation(len(each))
     cumulated = np.cumsum(np.repeat(each[order], len(levels)))

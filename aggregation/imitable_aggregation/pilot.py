@@ -97,6 +97,12 @@ def _from_results(folder: Path) -> Pilot:
         ranking = pd.read_csv(folder / "ranking.csv", usecols=["imitability", "l_ref"])
         wide = draws.pivot(index="draw", columns="target_id", values="held_out")
         sizes, left_out = fit["sizes"], len(fit["excluded"]["annotators"])
+        if not sizes["levels"]:
+            raise ValueError("fit.json names no level")
+        if wide.empty or not np.isfinite(wide.to_numpy(np.float64)).all():
+            raise ValueError("draws.parquet lacks draws")
+        if not np.isfinite(ranking.to_numpy(np.float64)).all() or ranking.empty:
+            raise ValueError("ranking.csv lacks numbers")
         return Pilot(
             target_ids=[str(name) for name in wide.columns],
             held_out=wide.to_numpy(np.float64),
@@ -108,7 +114,7 @@ def _from_results(folder: Path) -> Pilot:
             simulated=bool(fit["simulated"]),
             notes=[str(note).replace(WHO, f"{folder / 'annotators.csv'} says who and why.") for note in fit["notes"]],
         )
-    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, pa.ArrowException) as error:
         raise TableError(
             f"holds results that cannot be read ({type(error).__name__}: {error})",
             remedy="write them anew with 'imitable rank', or give the guesses",

@@ -33,6 +33,8 @@ SIMULATED = 4000
 DRAWS = 200
 STEPS = 30
 KNOTS = ("start", "middle", "held_out")
+LARGEST = 1e30
+"""No variance of skill is larger."""
 
 
 @dataclass(frozen=True)
@@ -60,13 +62,27 @@ class Variances:
             )
             knots = tuple(str(name) for name in components["knots"])
             noise, item = float(components["noise"]), float(components["item"])
+            if not knots or len(set(knots)) < len(knots) or not set(knots) <= set(KNOTS):
+                raise ValueError(f"knots are {', '.join(knots) or 'none'}")
+            if not (0 < noise < np.inf and 0 <= item <= noise):
+                raise ValueError(f"noise is {noise:g}, of which {item:g} goes with the item")
+            for name, matrix in (("target", target), ("annotator", annotator), ("episode", episode)):
+                if not _is_covariance(matrix, len(knots)):
+                    raise ValueError(f"{name} is no covariance of {len(knots)} knots")
         except (KeyError, TypeError, ValueError) as error:
             raise TableError(
                 f"holds no variance components that can be read ({error})",
                 remedy="write it anew with 'imitable rank'",
+                file=source,
                 field="variance_components",
             ) from error
         return cls(target, annotator, episode, noise=noise, item=item, knots=knots, source=source)
+
+
+def _is_covariance(matrix: Floats, knots: int) -> bool:
+    if matrix.shape != (knots, knots) or not np.isfinite(matrix).all() or not np.allclose(matrix, matrix.T):
+        return False
+    return bool(np.linalg.eigvalsh(matrix).min() > 0) and bool(np.abs(matrix).max() < LARGEST)
 
 
 DEFAULT = Variances(
