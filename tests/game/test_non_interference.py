@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -106,7 +107,8 @@ def served(path: Path, port: int, accept: str) -> Iterator[Wire]:
     store = open_store(folder)
     clock = Clock()
     [link] = make_links(store, folder, platform="web", names=["link-1"], now=clock())
-    app = web_app(Game(folder, store, clock=clock))
+    names = count()  # pages' nonces, otherwise drawn at random
+    app = web_app(Game(folder, store, clock=clock, fresh_name=lambda: f"{next(names):032x}"))
     with socket.create_server(("127.0.0.1", port)) as listening:
         config = uvicorn.Config(app, log_level="debug", log_config=None, date_header=False, lifespan="off")
         server = uvicorn.Server(config)

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, func, select, update
+from sqlalchemy.engine import Row
 
 from imitable.errors import GameError
 from imitable.game.conduct import NOTHING_TOLD, Signals
@@ -23,18 +24,23 @@ from imitable_aggregation import scoring
 
 @dataclass(frozen=True)
 class Asked:
-    """A planned round, as it stands in the store."""
+    """A planned round, as it stands in the store, in its episode and sitting."""
 
+    sitting: Row[*tuple[Any, ...]]
+    """The sitting's columns are among those of this row."""
     round_id: str
     episode_id: str
     target_id: str
     item_id: str
+    place: int
+    """Of its episode in the sitting, from 0."""
     trial: int
-    phase: str
-    open: bool
-    """True when the answer is shown after the guess: up to the last practice round, an attention check too."""
-    last: bool
-    """True for the last round of its episode."""
+    rounds: int
+    """Rounds of its episode."""
+    open_until: int
+    """The last practice round: up to it the answer is shown after the guess, an attention check's too."""
+    done: int
+    """Guesses committed in its episode."""
     shown_at: datetime | None
     guess: float | None
     """The committed guess, if there is one."""
@@ -68,23 +74,33 @@ class Shades:
 # Statements are built once: building them costs more than running them.
 _every = tables.rounds.alias("every")
 _practice = tables.rounds.alias("practice")
+_committed = tables.guesses.alias("committed")
 _FIND_ROUND = (
     select(
+        tables.sittings,
+        tables.sitting_episodes.c.place,
         tables.rounds,
         tables.episodes.c.target_id,
         tables.guesses.c.guess,
         tables.guesses.c.answered_at,
+        select(func.count())
+        .select_from(_committed)
+        .where(_committed.c.episode_id == tables.rounds.c.episode_id)
+        .scalar_subquery()
+        .label("done"),
         select(func.max(_every.c.trial))
         .where(_every.c.episode_id == tables.rounds.c.episode_id)
         .scalar_subquery()
-        .label("last"),
+        .label("rounds"),
         select(func.coalesce(func.max(_practice.c.trial), 0))
         .where(_practice.c.episode_id == tables.rounds.c.episode_id, _practice.c.phase == "practice")
         .scalar_subquery()
         .label("open_until"),
     )
-    .join(tables.episodes, tables.episodes.c.episode_id == tables.rounds.c.episode_id)
-    .join(tables.sitting_episodes, tables.sitting_episodes.c.episode_id == tables.rounds.c.episode_id)
+    .select_from(tables.sittings)
+    .join(tables.sitting_episodes, tables.sitting_episodes.c.sitting_id == tables.sittings.c.sitting_id)
+    .join(tables.episodes, tables.episodes.c.episode_id == tables.sitting_episodes.c.episode_id)
+    .join(tables.rounds, tables.rounds.c.episode_id == tables.episodes.c.episode_id)
     .outerjoin(
         tables.guesses,
         and_(
@@ -92,10 +108,8 @@ _FIND_ROUND = (
             tables.guesses.c.trial == tables.rounds.c.trial,
         ),
     )
-    .where(tables.rounds.c.round_id == bindparam("round"), tables.sitting_episodes.c.sitting_id == bindparam("sitting"))
-)
-_COUNT_DONE = (
-    select(func.count()).select_from(tables.guesses).where(tables.guesses.c.episode_id == bindparam("episode"))
+    .where(tables.rounds.c.round_id == bindparam("round"), tables.sittings.c.sitting_id == bindparam("sitting"))
+    .with_for_update(of=tables.sittings)
 )
 _SEEN = (
     update(tables.episodes)
@@ -156,19 +170,25 @@ def read_guess(text: str, *, low: float) -> float:
 
 
 def find_round(connection: Connection, *, sitting_id: str, round_id: str) -> Asked | None:
-    """A round that belongs to this sitting, or None: another person's round does not exist here."""
+    """A round that belongs to this sitting, or None: another person's round does not exist here.
+
+    The sitting is locked. What was committed while this waited for the lock may be missing in `guess` and `done`: the
+    key of the guesses has the last word.
+    """
     row = connection.execute(_FIND_ROUND, {"round": round_id, "sitting": sitting_id}).first()
     if row is None:
         return None
     return Asked(
+        sitting=row,
         round_id=row.round_id,
         episode_id=row.episode_id,
         target_id=row.target_id,
         item_id=row.item_id,
+        place=row.place,
         trial=row.trial,
-        phase=row.phase,
-        open=row.trial <= row.open_until,
-        last=row.trial == row.last,
+        rounds=row.rounds,
+        open_until=row.open_until,
+        done=row.done,
         shown_at=row.shown_at,
         guess=row.guess,
         answered_at=row.answered_at,
@@ -183,8 +203,7 @@ def commit(connection: Connection, asked: Asked, guess: float, *, now: datetime,
     """
     if asked.guess is not None:
         return False
-    done = connection.execute(_COUNT_DONE, {"episode": asked.episode_id}).scalar_one()
-    if done != asked.trial - 1 or asked.shown_at is None:
+    if asked.done != asked.trial - 1 or asked.shown_at is None:
         raise GameError("That round is not open. Please go on from the current one.")
     seconds = max(0.0, (now - asked.shown_at).total_seconds())
     row: dict[str, Any] = {
@@ -197,7 +216,7 @@ def commit(connection: Connection, asked: Asked, guess: float, *, now: datetime,
     }
     taken = insert_once(connection, tables.guesses, row)
     if taken:
-        completed = now if asked.last else None
+        completed = now if asked.trial == asked.rounds else None
         connection.execute(_SEEN, {"episode": asked.episode_id, "now": now, "completed": completed})
     return taken
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
 
 from sqlalchemy import select
 
@@ -81,6 +83,7 @@ _BEFORE, _FOCUS, _AFTER = 28, 40, 20
 """Characters, at most, that a reminder of a round has before, of and after its marked token."""
 
 
+@lru_cache(maxsize=20_000)
 def reminder(stimulus: Stimulus) -> Stimulus:
     """The marked token with a few whole words around it; an ellipsis stands where the text was cut."""
     before, after = stimulus.before, stimulus.after
@@ -103,10 +106,8 @@ def heat_map(text: str, offsets: Sequence[Sequence[int]], values: Sequence[float
         owner[start:stop] = [at] * (stop - start)
     pieces: list[Piece] = []
     focus = begin = 0
-    for end in range(1, len(text) + 1):
-        mine = owner[end - 1]
-        if end < len(text) and owner[end] == mine:
-            continue
+    for mine, characters in groupby(owner):
+        end = begin + len(list(characters))
         value = 0.0 if mine is None else values[mine]
         if mine == position:
             focus = len(pieces)

@@ -19,7 +19,7 @@ from imitable.errors import StoreError
 from imitable.game.limits import Pace, TooFast
 from imitable.store import Store
 
-THREADS = 30
+THREADS = 10
 """Requests that may be at the database at the same time; a store has as many connections."""
 
 MOST_TOGETHER = 64

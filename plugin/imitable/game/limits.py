@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 
 from imitable.campaign.limits import Limits
@@ -97,6 +98,7 @@ class Pace:
 
     def __init__(self, limits: Limits, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._unlimited = [ip_network(network) for network in limits.unlimited]
+        self._counted = lru_cache(maxsize=10_000)(self._count_as)
         self._sessions = Buckets(limits.session_per_second, SESSION_AT_ONCE, clock=clock)
         self._addresses = Buckets(limits.address_per_second, ADDRESS_AT_ONCE, clock=clock)
         self._arrivals = Buckets(limits.arrivals_per_second, ARRIVALS_AT_ONCE, clock=clock)
@@ -115,7 +117,7 @@ class Pace:
         if token:
             _go_on(self._sessions.take(token[:100]))
 
-    def _counted(self, host: str | None) -> str | None:
+    def _count_as(self, host: str | None) -> str | None:
         """What an address is counted as, or None. Whoever has one IPv6 address has a /64 of them."""
         try:
             address = ip_address((host or "").partition("%")[0])

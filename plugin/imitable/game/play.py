@@ -175,10 +175,12 @@ class Game:
         Who came back without a proof of who they are is shown only answers to guesses committed since.
         """
         with self.store.write() as connection:
-            sitting, since = self._open(connection, token)
-            asked = find_round(connection, sitting_id=sitting.sitting_id, round_id=round_id)
+            sitting_id, since = session_of(self.folder, token)
+            asked = find_round(connection, sitting_id=sitting_id, round_id=round_id)
             if asked is None:
+                self._open(connection, token)
                 raise GameError("That round is not yours. Please go on from the current one.")
+            sitting = asked.sitting
             target = self.content.targets[asked.target_id]
             if asked.guess is None:
                 if sitting.ended_at is not None:
@@ -191,10 +193,10 @@ class Game:
             else:
                 taken = False
             seen = taken or since is None or (asked.answered_at is not None and asked.answered_at >= since)
-            if not asked.open or not seen:
+            if asked.trial > asked.open_until or not seen:
                 notice = "Recorded." if taken else "You had already answered that one; your first answer counts."
                 return self.show.current(connection, sitting, notice=notice, since=since)
-            return self.show.reveal(connection, sitting, asked, repeated=not taken, since=since)
+            return self.show.reveal(connection, asked, repeated=not taken, since=since)
 
     def answer(self, token: str, episode_id: str, *, fun: str, interest: str, explanation: str) -> View:
         """Store the three questions after an episode; the first answer stands."""

@@ -50,7 +50,6 @@ _EPISODE = (
     .order_by(tables.sitting_episodes.c.place.desc())
     .limit(1)
 )
-_NAMED_EPISODE = _EPISODE.where(tables.episodes.c.episode_id == bindparam("episode"))
 _ROUND = select(tables.rounds).where(
     tables.rounds.c.episode_id == bindparam("episode"), tables.rounds.c.trial == bindparam("trial")
 )
@@ -62,10 +61,9 @@ def find_sitting(connection: Connection, sitting_id: str, *, lock: bool = False)
     return connection.execute(_SITTING_LOCKED if lock else _SITTING, {"sitting": sitting_id}).first()
 
 
-def find_episode(connection: Connection, sitting_id: str, episode_id: str | None = None) -> Record | None:
-    """The sitting's latest episode, or the one named: with its place, guesses done, and whether it was answered."""
-    query = _EPISODE if episode_id is None else _NAMED_EPISODE
-    return connection.execute(query, {"sitting": sitting_id, "episode": episode_id}).first()
+def find_episode(connection: Connection, sitting_id: str) -> Record | None:
+    """The sitting's latest episode: with its place, guesses done, and whether it was answered."""
+    return connection.execute(_EPISODE, {"sitting": sitting_id}).first()
 
 
 def end_sitting(connection: Connection, sitting_id: str, *, why: str, now: datetime) -> None:
@@ -143,22 +141,18 @@ class Showing:
             history=self._history(episode, rounds, since),
         )
 
-    def reveal(
-        self, connection: Connection, sitting: Record, asked: Asked, *, repeated: bool, since: datetime | None = None
-    ) -> Reveal:
+    def reveal(self, connection: Connection, asked: Asked, *, repeated: bool, since: datetime | None = None) -> Reveal:
         """The answer of a round whose guess is committed, where answers are shown."""
-        episode = find_episode(connection, sitting.sitting_id, asked.episode_id)
-        assert episode is not None  # noqa: S101  # the round was found in it
         target = self.content.targets[asked.target_id]
         rounds = answered(connection, asked.episode_id)
         this = rounds[asked.trial - 1]
         assert this.truth is not None  # noqa: S101  # answers up to the last practice round are shown
         following = "round"
-        if asked.trial == episode.open_until:
-            following = "held_out" if episode.rounds > asked.trial else "questions"
+        if asked.trial == asked.open_until:
+            following = "held_out" if asked.rounds > asked.trial else "questions"
         return Reveal(
             tutorial=False,
-            progress=self._progress(episode, rounds, trial=asked.trial),
+            progress=self._progress(asked, rounds, trial=asked.trial),
             stimulus=self.content.stimulus(asked.item_id),
             guess=this.guess,
             truth=this.truth,
@@ -168,14 +162,14 @@ class Showing:
             repeated=repeated,
             next=following,
             shaded=self._shaded(connection, asked),
-            history=self._history(episode, rounds[: asked.trial - 1], since),
+            history=self._history(asked, rounds[: asked.trial - 1], since),
         )
 
     def _bonus(self) -> str:
         """The rule of the bonus; empty where some have come by an open link, who are not paid."""
         return "" if self.folder.config.platform.web.open else bonus_said(self.folder.config.pay)
 
-    def _history(self, episode: Record, rounds: Sequence[Answered], since: datetime | None) -> tuple[Past, ...]:
+    def _history(self, episode: Record | Asked, rounds: Sequence[Answered], since: datetime | None) -> tuple[Past, ...]:
         polarity = self.content.targets[episode.target_id].polarity
         return tuple(
             Past(
@@ -214,7 +208,7 @@ class Showing:
             error=error,
         )
 
-    def _progress(self, episode: Record, rounds: Sequence[Answered], *, trial: int) -> Progress:
+    def _progress(self, episode: Record | Asked, rounds: Sequence[Answered], *, trial: int) -> Progress:
         config = self.folder.config
         polarity = self.content.targets[episode.target_id].polarity
         return Progress(

@@ -240,6 +240,7 @@ def _engine(url: str, folder: Path) -> Engine:
             max_overflow=20,
             pool_timeout=5,
             pool_pre_ping=True,
+            pool_use_lifo=True,  # a few connections are used much, and know their statements
             hide_parameters=True,  # errors reach logs, and parameters hold platforms' ids
             connect_args={"connect_timeout": _PATIENCE},
         )
