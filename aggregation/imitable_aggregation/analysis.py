@@ -62,7 +62,9 @@ def analyse(
     excluded = sorted(str(name) for name in verdict.index[verdict["excluded"]])
     played = every[~every["annotator_id"].isin(excluded)].reset_index(drop=True)
     options = {"level": settings.level, "seed": settings.seed}
-    found = fit(played, statistics.items(excluded), statistics.knots, **options)  # type: ignore[arg-type]
+    biases = bias(played)
+    items = statistics.items(excluded, biases)
+    found = fit(played, items, statistics.knots, **options)  # type: ignore[arg-type]
     people, changed = found.people, None
     notes += found.notes
     if excluded:
@@ -79,7 +81,7 @@ def analyse(
             notes.append(f"Only annotators who were left out played {', '.join(lost[:5])}: not ranked.")
     done = finished(every, episodes_played)
     about = statistics.targets if targets is None else _joined(statistics.targets, targets)
-    pooled = crowd(statistics, set(excluded), bias(played), coverage=settings.coverage, seed=settings.seed)
+    pooled = crowd(statistics, set(excluded), biases, items=items, coverage=settings.coverage, seed=settings.seed)
     ranking = ranking_table(found, played, about, done, coverage=settings.coverage, top_k=settings.top_k)
     ranking = in_order(ranking.join(pooled.targets, on="target_id"))
     return Analysis(

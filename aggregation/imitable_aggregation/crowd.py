@@ -76,13 +76,21 @@ class Crowd:
 
 
 def crowd(
-    statistics: Pooled, excluded: AbstractSet[str], bias: pd.DataFrame, *, coverage: float = 0.9, seed: int = 0
+    statistics: Pooled,
+    excluded: AbstractSet[str],
+    bias: pd.DataFrame,
+    *,
+    items: pd.DataFrame | None = None,
+    coverage: float = 0.9,
+    seed: int = 0,
 ) -> Crowd:
     """Pool what everybody but the excluded guessed; `bias` has `annotator_id, bias`, display units.
 
-    `coverage` is that of the intervals, 0 to 1; `seed` orders the guesses that the curve adds one by one.
+    `items` is what `statistics.items(excluded, bias)` gave, where it was asked for before. `coverage` is that of the
+    intervals, 0 to 1; `seed` orders the guesses that the curve adds one by one.
     """
-    every = statistics.items(excluded, bias).sort_values(["target_id", "item_id"], kind="stable")
+    every = statistics.items(excluded, bias) if items is None else items
+    every = every.sort_values(["target_id", "item_id"], kind="stable")
     items = every[every["h_n"] > 0].reset_index(drop=True)
     targets = statistics.targets.set_index("target_id").sort_index()
     if items.empty:
