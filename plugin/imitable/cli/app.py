@@ -105,6 +105,15 @@ def serve(
         str, typer.Option(help="Address to listen on. Use a reverse proxy with TLS in front.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8000,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=64,
+            help="Processes that serve, on PostgreSQL; one that ends is started again. Each takes up to 12 connections "
+            "to the database.",
+        ),
+    ] = 1,
     log: Annotated[
         str | None,
         typer.Option(
@@ -132,7 +141,7 @@ def serve(
             out.print(plain(one), soft_wrap=True)
         sys.stdout.flush()
 
-    run(directory, host=host, port=port, log=log, ready=ready)
+    run(directory, host=host, port=port, workers=workers, log=log, ready=ready)
 
 
 @app.command()

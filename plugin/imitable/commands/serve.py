@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import socket
+import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from imitable.campaign import Folder
 from imitable.commands.folders import built
 from imitable.commands.unchanged import changed_inputs
-from imitable.errors import BuildError, MissingExtra, PlatformError
-from imitable.store import read_build, read_report
+from imitable.errors import BuildError, ImitableError, MissingExtra, PlatformError, StoreError
+from imitable.store import Store, read_build, read_report
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+_log = logging.getLogger(__name__)
 
 
 def serve(
@@ -18,38 +27,77 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 8000,
+    workers: int = 1,
     log: str | None = None,
     ready: Callable[[Folder, str], object] | None = None,
 ) -> None:
     """Serve a built campaign until interrupted; requests in flight are finished first.
 
     `ready` is told the folder and the address once the port is open. Port 0 takes a free one. `log` is a file for
-    requests as lines of JSON, `-` for the terminal. Raises BuildError when what the campaign was built from has
-    changed.
+    requests as lines of JSON, `-` for the terminal. `workers` are processes that share the port; one that ends is
+    started again. Raises BuildError when what the campaign was built from has changed, and StoreError for several
+    workers on SQLite.
     """
     try:
-        from imitable.game.listening import configured, listen
+        from imitable.game.listening import configured, configured_in_processes, listen, listen_in_processes
         from imitable.game.request_log import keep_log
-        from imitable.game.web import web_app
     except ImportError as error:
         raise MissingExtra("serve", wanted_for="Serving the game") from error
-    from imitable.game import Game
 
     with built(directory, as_configured=True) as (folder, store):
+        if workers > 1 and store.one_writer:
+            raise StoreError(
+                "SQLite serves one process. Leave out --workers, or keep the record in PostgreSQL: set [store] url in "
+                "campaign.toml, or IMITABLE_STORE_URL, and build again."
+            )
         _refuse_what_changed(folder)
         try:
-            listening = socket.create_server((host, port))
+            listening = socket.create_server((host, port), backlog=2048)
         except OSError as error:
             raise PlatformError(
                 f"Port {port} on {host} cannot be opened ({error.strerror}). Choose another with --port."
             ) from error
         with listening:
             keep_log(log)
-            app = web_app(Game(folder, store))
-            store.hurry()
-            if ready is not None:
-                ready(folder, f"http://{host}:{listening.getsockname()[1]}")
+            say = partial(ready or _silent, folder, f"http://{host}:{listening.getsockname()[1]}")
+            if workers > 1:
+                making = partial(_worker, directory, log)
+                configuration = configured_in_processes(making, folder.config.serve, workers=workers)
+                listen_in_processes(configuration, [listening], say)
+                return
+            app = _app(folder, store)
+            say()
             listen(configured(app, folder.config.serve), [listening])
+
+
+def _silent(_folder: Folder, _address: str) -> None:
+    pass
+
+
+def _app(folder: Folder, store: Store) -> ASGIApp:
+    from imitable.game import Game
+    from imitable.game.web import web_app
+
+    app = web_app(Game(folder, store))
+    store.hurry()
+    return app
+
+
+def _worker(directory: Path, log: str | None) -> ASGIApp:
+    """The app of one of several processes, which has a folder and a store of its own."""
+    from imitable.campaign import open_folder
+    from imitable.game.listening import end_with_the_first
+    from imitable.game.request_log import keep_log
+    from imitable.store import open_store
+
+    end_with_the_first()
+    keep_log(log)
+    try:
+        folder = open_folder(directory)
+        return _app(folder, open_store(folder))
+    except ImitableError as error:  # the database is away, say: this process is started again
+        _log.error("%s", error)
+        sys.exit(1)
 
 
 def _refuse_what_changed(folder: Folder) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
+from uvicorn.supervisors import Multiprocess
 
 from imitable.campaign import Serve
 from imitable.game.protocol import WaryProtocol
@@ -21,11 +26,27 @@ if TYPE_CHECKING:
 GRACE = 20
 """Seconds that requests in flight have, once the server is told to stop; a database that is away takes no longer."""
 
+BEGINNING = 30.0
+"""Seconds in which several processes should have begun, before it is said that they serve."""
+
 
 def configured(app: ASGIApp, serve: Serve) -> uvicorn.Config:
     """How uvicorn is to run the door. Its own log is left to `request_log`."""
+    return _configured(Logged(app), serve)
+
+
+def configured_in_processes(making: Callable[[], ASGIApp], serve: Serve, *, workers: int) -> uvicorn.Config:
+    """The same for several processes, each of which calls `making` for the door."""
+    return _configured(partial(_logged, making), serve, factory=True, workers=workers)
+
+
+def _logged(making: Callable[[], ASGIApp]) -> ASGIApp:
+    return Logged(making())
+
+
+def _configured(app: ASGIApp | Callable[[], ASGIApp], serve: Serve, **more: Any) -> uvicorn.Config:
     return uvicorn.Config(
-        Logged(app),
+        app,
         http=WaryProtocol,
         ws="none",
         lifespan="off",
@@ -35,6 +56,7 @@ def configured(app: ASGIApp, serve: Serve) -> uvicorn.Config:
         server_header=False,
         forwarded_allow_ips=serve.trusted_proxies,
         timeout_graceful_shutdown=GRACE,
+        **more,
     )
 
 
@@ -42,6 +64,40 @@ def listen(config: uvicorn.Config, sockets: Sequence[socket.socket]) -> None:
     """Serve until SIGTERM or Ctrl-C; then finish the requests in flight, and return."""
     with _ended_by_signals():
         uvicorn.Server(config).run(sockets=list(sockets))
+
+
+def listen_in_processes(config: uvicorn.Config, sockets: Sequence[socket.socket], ready: Callable[[], object]) -> None:
+    """Serve from `config.workers` processes until SIGTERM or Ctrl-C. One that ends or hangs is replaced.
+
+    `ready` is called once all of them have begun, or could not within half a minute.
+    """
+    _Processes(config, list(sockets), ready).run()
+
+
+class _Processes(Multiprocess):
+    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], ready: Callable[[], object]) -> None:
+        super().__init__(config, sockets)
+        self.ready = ready
+
+    def init_processes(self) -> None:
+        super().init_processes()
+        until = time.monotonic() + BEGINNING
+        for process in self.processes:
+            process.wait_until_ready(until - time.monotonic(), self.should_exit)
+        self.ready()
+
+
+def end_with_the_first() -> None:
+    """In one of several processes: end when the one that started it is gone, and with it who could stop this one."""
+    first = multiprocessing.parent_process()
+    if first is None:
+        return
+
+    def watch() -> None:
+        first.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextmanager
