@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,8 +28,8 @@ class Played:
     """True when the sitting came to its end, and False when the player left."""
 
 
-def play_sitting(
-    client: httpx.Client,
+async def play_sitting(
+    client: httpx.AsyncClient,
     link: str,
     annotator: SimulatedAnnotator,
     *,
@@ -39,29 +40,29 @@ def play_sitting(
     root = f"{address.scheme}://{address.netloc}{address.path.rpartition('/j/')[0]}"
     played = Played(annotator.profile.name)
 
-    def post(form: str, **fields: str) -> dict[str, Any]:
-        return _post(client, f"{root}/{form}", fields)
+    async def post(form: str, **fields: str) -> dict[str, Any]:
+        return await _post(client, f"{root}/{form}", fields)
 
-    view = post("start", code=address.path.rpartition("/")[2], agree="yes")
+    view = await post("start", code=address.path.rpartition("/")[2], agree="yes")
     token = str(view["token"])
     while True:
         match view["kind"]:
             case "round" if view["tutorial"]:
                 guess = annotator.guess(view)
-                view = post("tutorial", token=token, step=view["round_id"], guess=f"{guess:g}")
+                view = await post("tutorial", token=token, step=view["round_id"], guess=f"{guess:g}")
             case "round":
                 if view["first_of_target"] and view["progress"]["episode"] > 1 and annotator.leaves():
                     return played
                 guess, asked = annotator.guess(view), view["round_id"]
-                view = post("guess", token=token, round_id=asked, guess=f"{guess:g}")
+                view = await post("guess", token=token, round_id=asked, guess=f"{guess:g}")
                 played.guesses.append((asked, guess))
                 tick(1)
             case "reveal":
                 annotator.learn(view)
-                view = post("play", token=token)
+                view = await post("play", token=token)
             case "questions":
                 fun = str(int(annotator.rng.integers(1, 6)))
-                view = post("answers", token=token, episode_id=view["episode_id"], fun=fun, interest=fun)
+                view = await post("answers", token=token, episode_id=view["episode_id"], fun=fun, interest=fun)
             case "done":
                 played.finished = True
                 return played
@@ -69,17 +70,17 @@ def play_sitting(
                 raise RuntimeError(f"the game answered with {other!r}: {view.get('message', '')}")
 
 
-def _post(client: httpx.Client, url: str, fields: dict[str, str]) -> dict[str, Any]:
+async def _post(client: httpx.AsyncClient, url: str, fields: dict[str, str]) -> dict[str, Any]:
     """Post a form; while the server is away or busy, try again: a repeated guess is harmless."""
     until, pause = time.monotonic() + PATIENCE, 0.05
     while True:
         try:
-            reply = client.post(url, data=fields, headers={"Accept": "application/json"})
+            reply = await client.post(url, data=fields, headers={"Accept": "application/json"})
             if (reply.status_code < 500 and reply.status_code != 429) or time.monotonic() > until:
                 answer: dict[str, Any] = reply.json()
                 return answer
         except httpx.TransportError:
             if time.monotonic() > until:
                 raise
-        time.sleep(pause)
+        await asyncio.sleep(pause)
         pause = min(1.0, pause * 2)
