@@ -148,8 +148,8 @@ class System:
         They are (E, K, R), (T, K, R) and (A, K, R). A draw of the posterior is the mean plus a column. Numbers of
         another variance than 1 give what the estimator would do under noise that the model does not know of.
         """
-        d, k = self._design, self._design.knots
-        h = np.linalg.cholesky(self._m + 1e-12 * np.eye(k))[d.pattern] @ normal[0]
+        d = self._design
+        h = root(self._m)[d.pattern] @ normal[0]
         of_target = np.linalg.cholesky(self._prior_target) @ normal[1]
         of_annotator = np.linalg.cholesky(self._prior_annotator) @ normal[2]
         pulled = self._parameters.gamma.T @ of_annotator
@@ -235,3 +235,11 @@ def _blocks(row: Ints, column: Ints, blocks: Floats, rows: int, columns: int) ->
     return sparse.bsr_matrix(
         (np.ascontiguousarray(blocks[order]), column[order], starts), shape=(rows * k, columns * k), blocksize=(k, k)
     )
+
+
+def root(covariance: Floats) -> Floats:
+    """A square root of a covariance, or of a stack of them: also of one that is singular, or is not quite one by
+    rounding."""
+    values, vectors = np.linalg.eigh((covariance + np.swapaxes(covariance, -1, -2)) / 2)
+    found: Floats = vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :]
+    return found

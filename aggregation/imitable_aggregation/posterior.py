@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .coding import Coding
-from .mixed import Design, Draws, Floats
+from .mixed import Design, Draws, Floats, root
 from .variance import Estimated
 
 AT_ONCE = 100
@@ -43,7 +43,7 @@ def posterior(
     """
     covariance = found.parameters.target
     keep = covariance @ np.linalg.inv(covariance + shared)
-    rest = np.linalg.cholesky(covariance - keep @ covariance + 1e-12 * np.eye(design.knots))
+    rest = root(keep @ shared)  # the same as covariance - keep @ covariance, which rounding may leave below 0
     wider = np.sqrt(uneven)[design.target][:, None, None]
     parts: list[tuple[Floats, Floats, Floats]] = []
     mean: Draws | None = None

