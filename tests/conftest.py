@@ -7,12 +7,11 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from database_server import PostgreSQL, binary
 
 from imitable.commands.build import build
 from imitable.commands.new import new
@@ -70,60 +69,26 @@ def small_campaign(built_once: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(built_once, tmp_path / "campaign"))
 
 
-def _binary(name: str) -> str | None:
-    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    return str(found[-1]) if found else shutil.which(name)
-
-
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[Callable[[], str]]:
-    """A real PostgreSQL server on a socket of its own; call it for the URL of a new, empty database."""
-    initdb, server = _binary("initdb"), _binary("postgres")
-    if initdb is None or server is None:
+    """A real PostgreSQL server; call it for the URL of a new, empty database."""
+    server = _postgresql()
+    yield server.fresh
+    server.remove()
+
+
+@pytest.fixture
+def own_postgresql() -> Iterator[PostgreSQL]:
+    """A real PostgreSQL server of this test alone, to be stopped and started."""
+    server = _postgresql()
+    yield server
+    server.remove()
+
+
+def _postgresql() -> PostgreSQL:
+    if binary("initdb") is None or binary("postgres") is None:
         missing("PostgreSQL server")
-    user = "postgres" if os.geteuid() == 0 else None
-    home = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))  # a socket's path must be short
-    if user:
-        shutil.chown(home, user)
-    data, port = home / "data", _free_port()
-    subprocess.run(
-        [str(initdb), "-D", str(data), "-U", "imitable", "--auth=trust", "--no-sync", "-E", "UTF8"],
-        check=True,
-        capture_output=True,
-        cwd=home,
-        user=user,
-    )
-    running = subprocess.Popen(
-        [str(server), "-D", str(data), "-k", str(home), "-p", str(port), "-c", "listen_addresses=127.0.0.1"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=home,
-        user=user,
-    )
-    import psycopg
-
-    admin = f"postgresql://imitable@127.0.0.1:{port}/postgres"
-    for _ in range(200):
-        try:
-            psycopg.connect(admin).close()
-            break
-        except psycopg.OperationalError:
-            time.sleep(0.05)
-    count = 0
-
-    def fresh() -> str:
-        nonlocal count
-        count += 1
-        with psycopg.connect(admin, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE test{count}")
-        return admin.replace("/postgres", f"/test{count}")
-
-    try:
-        yield fresh
-    finally:
-        running.terminate()
-        running.wait()
-        shutil.rmtree(home, ignore_errors=True)
+    return PostgreSQL()
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
@@ -144,15 +109,16 @@ def _free_port() -> int:
 class Server:
     """`imitable serve` in a process of its own, as a runner starts it."""
 
-    def __init__(self, campaign: Path, port: int | None = None) -> None:
+    def __init__(self, campaign: Path, *options: str) -> None:
         self.campaign = campaign
-        self.port = port or _free_port()
+        self.options = options
+        self.port = _free_port()
         self.start()
 
     def start(self) -> None:
         """Start (again) on the same port and wait until it says that it serves."""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "imitable", "serve", str(self.campaign), "--port", str(self.port)],
+            [sys.executable, "-m", "imitable", "serve", str(self.campaign), "--port", str(self.port), *self.options],
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -173,18 +139,18 @@ class Server:
     def stop(self) -> None:
         """End it and wait."""
         self.process.terminate()
-        self.process.wait(timeout=20)
+        self.process.wait(timeout=40)
         if self.process.stdout is not None:
             self.process.stdout.close()
 
 
 @pytest.fixture
-def serving() -> Iterator[Callable[[Path], Server]]:
-    """Start real game servers; they are stopped after the test."""
+def serving() -> Iterator[Callable[..., Server]]:
+    """Start real game servers, `serving(campaign, "--log", "file")`; they are stopped after the test."""
     started: list[Server] = []
 
-    def start(campaign: Path) -> Server:
-        started.append(Server(campaign))
+    def start(campaign: Path, *options: str) -> Server:
+        started.append(Server(campaign, *options))
         return started[-1]
 
     yield start
