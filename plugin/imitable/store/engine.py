@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -98,16 +99,27 @@ class Store:
         """Do several people's work in one transaction: what each returned or raised, once all of it is on the disk.
 
         Each sees what those before it did, and what it did itself is undone when it raises, as if it were alone. If
-        the transaction itself fails, each is done again, alone: it may fail only for those who cannot be helped.
+        the transaction itself fails, each is done again, alone: it may fail only for those who cannot be helped. A
+        database that keeps them waiting for too long fails for all who are left.
         """
+        until = time.monotonic() + self._patience
+        failed: object = None
         if len(works) > 1:
-            with suppress(Exception), self.write() as connection:
-                self._shared.connection = connection
-                try:
-                    return [_outcome(work, unless=StoreError) for work in works]
-                finally:
-                    self._shared.connection = None
-        return [_outcome(work) for work in works]
+            try:
+                with self.write() as connection:
+                    self._shared.connection = connection
+                    try:
+                        return [_outcome(work, unless=StoreError) for work in works]
+                    finally:
+                        self._shared.connection = None
+            except Exception as error:
+                failed = error
+        outcomes: list[_Answer | Exception] = []
+        for work in works:
+            waited_in_vain = isinstance(failed, StoreError) and time.monotonic() > until
+            outcomes.append(StoreError(str(failed)) if waited_in_vain else _outcome(work))
+            failed = outcomes[-1]
+        return outcomes
 
     @contextmanager
     def _queue(self) -> Iterator[None]:
