@@ -13,11 +13,10 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, func, select, update
-from sqlalchemy.engine import Row
 
 from imitable.errors import GameError
 from imitable.game.conduct import NOTHING_TOLD, Signals
-from imitable.store import insert_once, tables
+from imitable.store import Quick, insert_once, tables
 from imitable.targets import Polarity
 from imitable_aggregation import scoring
 
@@ -26,7 +25,7 @@ from imitable_aggregation import scoring
 class Asked:
     """A planned round, as it stands in the store, in its episode and sitting."""
 
-    sitting: Row[*tuple[Any, ...]]
+    sitting: Any
     """The sitting's columns are among those of this row."""
     round_id: str
     episode_id: str
@@ -75,7 +74,7 @@ class Shades:
 _every = tables.rounds.alias("every")
 _practice = tables.rounds.alias("practice")
 _committed = tables.guesses.alias("committed")
-_FIND_ROUND = (
+_FIND_ROUND = Quick(
     select(
         tables.sittings,
         tables.sitting_episodes.c.place,
@@ -111,12 +110,12 @@ _FIND_ROUND = (
     .where(tables.rounds.c.round_id == bindparam("round"), tables.sittings.c.sitting_id == bindparam("sitting"))
     .with_for_update(of=tables.sittings)
 )
-_SEEN = (
+_SEEN = Quick(
     update(tables.episodes)
     .where(tables.episodes.c.episode_id == bindparam("episode"))
     .values(last_seen_at=bindparam("now"), completed_at=bindparam("completed"))
 )
-_ANSWERED = (
+_ANSWERED = Quick(
     select(
         tables.guesses.c.trial,
         tables.rounds.c.item_id,
@@ -144,7 +143,7 @@ _ANSWERED = (
     .where(tables.guesses.c.episode_id == bindparam("episode"))
     .order_by(tables.guesses.c.trial)
 )
-_SHADES = (
+_SHADES = Quick(
     select(tables.shades)
     .join(tables.rounds, tables.rounds.c.item_id == tables.shades.c.item_id)
     .join(
@@ -175,7 +174,7 @@ def find_round(connection: Connection, *, sitting_id: str, round_id: str) -> Ask
     The sitting is locked. What was committed while this waited for the lock may be missing in `guess` and `done`: the
     key of the guesses has the last word.
     """
-    row = connection.execute(_FIND_ROUND, {"round": round_id, "sitting": sitting_id}).first()
+    row = _FIND_ROUND.first(connection, {"round": round_id, "sitting": sitting_id})
     if row is None:
         return None
     return Asked(
@@ -217,19 +216,19 @@ def commit(connection: Connection, asked: Asked, guess: float, *, now: datetime,
     taken = insert_once(connection, tables.guesses, row)
     if taken:
         completed = now if asked.trial == asked.rounds else None
-        connection.execute(_SEEN, {"episode": asked.episode_id, "now": now, "completed": completed})
+        _SEEN.run(connection, {"episode": asked.episode_id, "now": now, "completed": completed})
     return taken
 
 
 def answered(connection: Connection, episode_id: str) -> list[Answered]:
     """The episode's committed rounds, in order, those up to its last practice round with truths. Others stay sealed."""
-    rows = connection.execute(_ANSWERED, {"episode": episode_id})
+    rows = _ANSWERED.all(connection, {"episode": episode_id})
     return [Answered(row.trial, row.item_id, row.guess, row.truth, row.answered_at) for row in rows]
 
 
 def shades(connection: Connection, asked: Asked) -> Shades | None:
     """The activations at all tokens of a practice round's text, once its guess is committed; None where not kept."""
-    row = connection.execute(_SHADES, {"round": asked.round_id}).first()
+    row = _SHADES.first(connection, {"round": asked.round_id})
     return None if row is None else Shades(row.offsets, row.values, row.position)
 
 

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select, update
-from sqlalchemy.engine import Row
 
 from imitable.campaign import Folder
 from imitable.game import toy
@@ -17,16 +16,17 @@ from imitable.game.content import Content, heat_map, reminder
 from imitable.game.finishing import finish_of
 from imitable.game.paying import bonus_said
 from imitable.game.views import Done, ExampleText, Past, Progress, Questions, Reveal, Round, View
-from imitable.store import tables
+from imitable.store import Quick, tables
 from imitable_aggregation import scoring
 
-Record = Row[*tuple[Any, ...]]
+Record = Any
 """A row of the store."""
 
 
-_SITTING = select(tables.sittings).where(tables.sittings.c.sitting_id == bindparam("sitting"))
-_SITTING_LOCKED = _SITTING.with_for_update()
-_EPISODE = (
+_this_sitting = select(tables.sittings).where(tables.sittings.c.sitting_id == bindparam("sitting"))
+_SITTING = Quick(_this_sitting)
+_SITTING_LOCKED = Quick(_this_sitting.with_for_update())
+_EPISODE = Quick(
     select(
         tables.episodes,
         tables.sitting_episodes.c.place,
@@ -50,20 +50,24 @@ _EPISODE = (
     .order_by(tables.sitting_episodes.c.place.desc())
     .limit(1)
 )
-_ROUND = select(tables.rounds).where(
-    tables.rounds.c.episode_id == bindparam("episode"), tables.rounds.c.trial == bindparam("trial")
+_ROUND = Quick(
+    select(tables.rounds).where(
+        tables.rounds.c.episode_id == bindparam("episode"), tables.rounds.c.trial == bindparam("trial")
+    )
 )
-_SHOWN = update(tables.rounds).where(tables.rounds.c.round_id == bindparam("round")).values(shown_at=bindparam("now"))
+_SHOWN = Quick(
+    update(tables.rounds).where(tables.rounds.c.round_id == bindparam("round")).values(shown_at=bindparam("now"))
+)
 
 
 def find_sitting(connection: Connection, sitting_id: str, *, lock: bool = False) -> Record | None:
     """A sitting's row. With `lock`, two requests of one sitting follow each other (SQLite has one writer anyway)."""
-    return connection.execute(_SITTING_LOCKED if lock else _SITTING, {"sitting": sitting_id}).first()
+    return (_SITTING_LOCKED if lock else _SITTING).first(connection, {"sitting": sitting_id})
 
 
 def find_episode(connection: Connection, sitting_id: str) -> Record | None:
     """The sitting's latest episode: with its place, guesses done, and whether it was answered."""
-    return connection.execute(_EPISODE, {"sitting": sitting_id}).first()
+    return _EPISODE.first(connection, {"sitting": sitting_id})
 
 
 def end_sitting(connection: Connection, sitting_id: str, *, why: str, now: datetime) -> None:
@@ -118,9 +122,9 @@ class Showing:
     def _round(
         self, connection: Connection, episode: Record, *, notice: str, error: str, since: datetime | None
     ) -> Round:
-        asked = connection.execute(_ROUND, {"episode": episode.episode_id, "trial": episode.done + 1}).one()
+        asked = _ROUND.first(connection, {"episode": episode.episode_id, "trial": episode.done + 1})
         if asked.shown_at is None:
-            connection.execute(_SHOWN, {"round": asked.round_id, "now": self.clock()})
+            _SHOWN.run(connection, {"round": asked.round_id, "now": self.clock()})
         target = self.content.targets[episode.target_id]
         revealed = asked.trial <= episode.open_until
         rounds = answered(connection, episode.episode_id)

@@ -14,9 +14,11 @@ from imitable.store.build_files import (
 )
 from imitable.store.engine import Store, insert_once, open_store
 from imitable.store.exposures import EXPOSURES
+from imitable.store.quick import Quick
 
 __all__ = [
     "EXPOSURES",
+    "Quick",
     "Store",
     "build_hash_of",
     "changed_files",

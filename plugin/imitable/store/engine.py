@@ -20,6 +20,7 @@ from imitable.campaign import Folder
 from imitable.errors import MissingExtra, StoreError
 from imitable.store import tables
 from imitable.store.patience import give_up_after
+from imitable.store.quick import Quick
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -194,13 +195,14 @@ def _savepoint(connection: Connection) -> Iterator[None]:
 
 def insert_once(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
     """Insert a row unless its key is taken: the first write wins. Returns True when this one was written."""
-    return connection.execute(_insert_once(table, connection.dialect.name), row).first() is not None
+    return _insert_once(table).first(connection, {**dict.fromkeys(table.columns.keys()), **row}) is not None
 
 
 @cache
-def _insert_once(table: Table, dialect: str) -> Any:
-    insert = sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
-    return insert.on_conflict_do_nothing().returning(next(iter(table.primary_key)))
+def _insert_once(table: Table) -> Quick:
+    key = next(iter(table.primary_key))
+    ours, theirs = (kind.insert(table).on_conflict_do_nothing().returning(key) for kind in (sqlite, postgresql))
+    return Quick(ours, on={"postgresql": theirs})
 
 
 def open_store(folder: Folder, *, url: str | None = None) -> Store:
@@ -303,7 +305,7 @@ def _said(engine: Engine) -> Iterator[None]:
     """Translate the driver's errors, and a vain wait for a connection; integrity errors are the caller's business."""
     try:
         yield
-    except (DBAPIError, PoolTimeout) as error:
+    except (DBAPIError, PoolTimeout, engine.dialect.loaded_dbapi.Error) as error:  # the last from a Quick statement
         if type(error).__name__ == "IntegrityError":
             raise
         raise StoreError(
