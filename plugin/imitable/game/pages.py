@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
+
+from imitable.game.views import ExampleText
 
 MOST_KEPT = 20_000
 """Parts of pages held in memory: of about 1 kB each, and 20 kB where they are a target's examples."""
@@ -16,7 +19,7 @@ MOST_KEPT = 20_000
 def environment(*folders: str) -> Environment:
     """Templates of these folders, with the filters and functions that they share."""
     pages = Environment(loader=FileSystemLoader(folders), autoescape=True, undefined=StrictUndefined, auto_reload=False)
-    pages.filters.update(cut=cut, num=num, plain=plain, shade=shade, whole=whole)
+    pages.filters.update(cut=cut, num=num, pieces=partial(pieces, num), plain=plain, whole=whole)
     pages.globals.update(kept=kept)
     return pages
 
@@ -38,11 +41,6 @@ def whole(value: float) -> str:
     return f"{value:g}".replace("-", "−")
 
 
-def shade(heat: int) -> str:
-    """The style's class of a shade: `heat-1` to `heat-10`, `cool-1` to `cool-10`, or none."""
-    return f"heat-{heat}" if heat > 0 else f"cool-{-heat}" if heat < 0 else ""
-
-
 _HIDDEN = {
     chr(int(code, 16)): name
     for code, name in re.findall(
@@ -57,6 +55,7 @@ _HIDDEN = {
 _ANY_HIDDEN = re.compile(f"[{''.join(_HIDDEN)}]")
 
 
+@lru_cache(maxsize=MOST_KEPT)
 def plain(text: str) -> Markup:
     """A text as it is, with names in the place of characters that hide or reorder it."""
     return Markup(  # noqa: S704  # escaped, and names are our own
@@ -79,3 +78,21 @@ def cut(text: str) -> tuple[Markup, Markup, Markup]:
         return escape(text[:at]), plain(seen), escape(text[at + len(seen) :])
     glyphs = "".join(f'<i class="ws {_WHITE.get(c, "ws-space")}"></i>{escape(c)}' for c in text)
     return Markup(), Markup(glyphs or '<i class="ws ws-none"></i>'), Markup()  # noqa: S704
+
+
+_SHADES = {heat: f"heat-{heat}" if heat > 0 else f"cool-{-heat}" for heat in range(-10, 11)} | {0: ""}
+
+
+def pieces(number: Callable[[float], str], text: ExampleText) -> Markup:
+    """A text with every token in its shade and the marked one boxed. Not a macro: hundreds may stand on a page."""
+    made: list[str] = []
+    for at, one in enumerate(text.pieces):
+        lead, seen, trail = cut(one.text)
+        if at == text.focus:
+            shade = _SHADES[one.heat]
+            made += (lead, f'<mark class="p {shade}" data-v="{number(one.value)}"><b>{seen}</b></mark>', trail)
+        elif one.heat:
+            made += (lead, f'<span class="p {_SHADES[one.heat]}" data-v="{number(one.value)}">{seen}</span>', trail)
+        else:
+            made.append(plain(one.text))
+    return Markup("".join(made))  # noqa: S704  # its parts are
