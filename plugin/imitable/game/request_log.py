@@ -7,6 +7,7 @@ exception, its type and the places in our code are kept, and not its text, which
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import logging
@@ -44,7 +45,7 @@ def keep_log(file: str | None) -> None:
     handlers: list[logging.Handler] = [terminal]
     if file is not None:
         try:
-            kept = logging.StreamHandler(sys.stderr) if file == "-" else _file(Path(file))
+            kept = logging.StreamHandler(sys.stderr) if file == "-" else _File(Path(file), terminal)
         except OSError as error:
             raise PlatformError(f"The log {file} cannot be written ({error.strerror}). Choose another file.") from error
         kept.setFormatter(_Json())
@@ -55,10 +56,25 @@ def keep_log(file: str | None) -> None:
         root.addHandler(handler)
 
 
-def _file(path: Path) -> logging.Handler:
-    """Opened anew when it was moved away, so that logrotate and its like work."""
-    path.touch(mode=0o600)
-    return logging.handlers.WatchedFileHandler(path, encoding="utf-8")
+class _File(logging.handlers.WatchedFileHandler):
+    """Opened anew when it was moved away, so that logrotate works. A full disk costs lines, and no requests."""
+
+    def __init__(self, path: Path, terminal: logging.Handler) -> None:
+        path.touch(mode=0o600)
+        super().__init__(path, encoding="utf-8")
+        self.terminal = terminal
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            super().emit(record)
+        except OSError:
+            self.handleError(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging calls it so
+        """Say it on the terminal instead."""
+        said = f"The log {self.baseFilename} cannot be written. Make room for it; the game goes on without."
+        warning = {"levelno": logging.WARNING, "levelname": "WARNING", "msg": said}
+        self.terminal.handle(logging.makeLogRecord(warning))
 
 
 def note(**fields: object) -> None:
@@ -115,6 +131,12 @@ class _Once:
 
 
 class _Plain(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, and where an exception was raised."""
+        own = copy.copy(record)
+        own.exc_text = None  # another handler may have left it there, with the exception's text
+        return super().format(own)
+
     def formatException(self, ei: _Raised) -> str:  # noqa: N802  # logging calls it so
         """The types of an exception and of its causes, and where they were raised."""
         said: list[str] = []
