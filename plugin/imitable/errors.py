@@ -17,6 +17,8 @@ a user raw.
 
 from __future__ import annotations
 
+from imitable_templates.texts import texts
+
 
 class ImitableError(Exception):
     """Root of the tree. The text is one or two plain sentences, the last of them the next action."""
@@ -47,7 +49,13 @@ class PlatformError(ImitableError):
 
 
 class GameError(ImitableError):
-    """A request that the game refuses."""
+    """A request that the game refuses, and tells the annotator so in the campaign's language. `str` is the English."""
+
+    def __init__(self, key: str, **fields: object) -> None:
+        super().__init__(texts().plain(key, **fields))
+        self.key = key
+        """Key of its words in the catalogue of texts, and with `fields` what is filled in."""
+        self.fields = fields
 
 
 class TablesError(ImitableError):

@@ -89,6 +89,14 @@ class Texts:
             return Html(parts[0])
         return Html("".join([_safe(fields[part]) if at % 2 else part for at, part in enumerate(parts)]))
 
+    def page(self, name: str) -> dict[str, str]:
+        """The texts of one page by key, as they stand in the catalogue; forms of a number are left out."""
+        return {
+            key.removeprefix(f"{name}."): text
+            for key, text in self.words.items()
+            if isinstance(text, str) and key.startswith(f"{name}.")
+        }
+
     def _find(self, key: str, fields: Mapping[str, object]) -> _Text:
         found = self._texts.get(key)
         if found is not None:

@@ -12,14 +12,17 @@ from sqlalchemy import select
 from imitable.campaign import read_config
 from imitable.commands.export import export
 from imitable.errors import CampaignError
-from imitable.game.checks import CHECKS, Check, check_of
+from imitable.game.checks import Check, check_of, checks
 from imitable.game.views import Done, Landing, Reveal, Round
 from imitable.store import open_store, read_build, store_differs, tables
 from imitable.testing import invented_campaign
 from imitable_aggregation.rank import rank
+from imitable_templates.texts import texts
 from playing import Table
 
 Set = Callable[..., Table]
+
+CHECKS = checks(texts())
 
 EPISODE = "checks = [3, 8]\nrepeats = [6]"
 """With 4 practice and 3 held-out rounds: practice practice check practice practice repeat held check held held."""
@@ -63,7 +66,7 @@ def test_the_record_tells_checks_and_repeats_apart_and_checks_are_never_counted(
         assert sorted(times) == [1] * 8 + [2]
     checks = rows[rows["phase"] == "check"]
     for _, row in checks.iterrows():
-        check = check_of(row["item_id"])
+        check = check_of(row["item_id"], CHECKS)
         assert check is not None
         assert row["truth"] == check.answer
     ranked = rank(tmp_path / "out", out=tmp_path / "results")

@@ -9,6 +9,7 @@ import pytest
 from imitable.campaign import Pay
 from imitable.game.paying import bonus_said, pay_said
 from imitable.game.views import Landing, Round
+from imitable_templates.texts import texts
 from playing import Table
 
 Set = Callable[..., Table]
@@ -25,14 +26,14 @@ PAY = '[pay]\ncurrency = "EUR"\nbase = "3.0"\nbonus_per_point = "0.05"'
     ],
 )
 def test_base_and_bonus_are_said_where_there_are_any(base: str, bonus: str, said: list[str], unsaid: list[str]) -> None:
-    words = pay_said(Pay(base=base, bonus_per_point=bonus))
+    words = pay_said(Pay(base=base, bonus_per_point=bonus), texts())
     assert all(part in words for part in [*said, "Whoever invited you pays you."])
     assert not any(part in words for part in unsaid)
-    assert bool(bonus_said(Pay(bonus_per_point=bonus))) == (bonus != "0")
+    assert bool(bonus_said(Pay(bonus_per_point=bonus), texts())) == (bonus != "0")
 
 
 def test_without_pay_nothing_is_promised() -> None:
-    assert pay_said(Pay()) == bonus_said(Pay()) == ""
+    assert pay_said(Pay(), texts()) == bonus_said(Pay(), texts()) == ""
 
 
 def test_a_personal_link_says_the_pay_and_the_first_round_without_answers_the_bonus(table: Set) -> None:

@@ -114,8 +114,8 @@ def test_a_crowd_has_the_share_of_bad_players_asked_for() -> None:
 
 def test_some_real_neurons_are_more_imitable_than_others(small_campaign: Path) -> None:
     """A careful reader plays four real neurons in memory: it beats the best constant, and on some by far more."""
-    with built(small_campaign) as (_folder, store):
-        content = read_content(store)
+    with built(small_campaign) as (folder, store):
+        content = read_content(store, folder.texts())
         with store.read() as connection:
             truths = {row.item_id: row.truth for row in connection.execute(select(tables.truths))}
             l_refs = {row.target_id: row.l_ref for row in connection.execute(select(tables.targets))}

@@ -89,7 +89,7 @@ def preview_app(game: Game) -> Starlette:
     from imitable.game.pages import environment
     from imitable.game.web import web_app
 
-    pages = environment(imitable_templates.web.__path__[0])
+    pages = environment(imitable_templates.web.__path__[0], words=game.texts)
     numbers = count(1)
 
     def listed() -> str:

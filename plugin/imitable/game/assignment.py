@@ -175,7 +175,7 @@ def _plan(connection: Connection, folder: Folder, content: Content, episode_id: 
     )
     for one in plan:
         if one.phase == "check":
-            keep_check(connection, target_id, one.item_id)
+            keep_check(connection, target_id, one.item_id, content.checks)
     connection.execute(
         insert(tables.rounds),
         [

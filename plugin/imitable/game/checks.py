@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from sqlalchemy import Connection
 
 from imitable.game.views import Stimulus
 from imitable.store import insert_once, tables
+from imitable_templates.texts import Texts
 
 
 @dataclass(frozen=True)
@@ -21,33 +23,32 @@ class Check:
     """The number that its text asks for, on any scale."""
 
 
-CHECKS = (
-    Check(
-        Stimulus("This text is here to see that you are reading. Whatever you think, answer", " three", " here."), 3.0
-    ),
-    Check(Stimulus("Please show that you read every text: for this one, the answer is", " nine", ", no more."), 9.0),
-    Check(Stimulus("Some texts only ask for a number. This is such a text, and it asks for", " seven", "."), 7.0),
-    Check(Stimulus("Who reads this text to its end knows what to answer: it is", " two", ", just this once."), 2.0),
-    Check(Stimulus("There is nothing to guess at in this text. Put the scale to", " eight", " and go on."), 8.0),
-)
+ANSWERS = (3.0, 9.0, 7.0, 2.0, 8.0)
+"""What the texts of the catalogue ask for, in their order."""
+
+
+def checks(words: Texts) -> tuple[Check, ...]:
+    """The checks in the language of these texts, where the marked piece stands between bars."""
+    texts = [words.plain(f"checks.check_{number + 1}") for number in range(len(ANSWERS))]
+    return tuple(Check(Stimulus(*text.split("|")), answer) for text, answer in zip(texts, ANSWERS, strict=True))
 
 
 def check_items(target_id: str) -> list[str]:
     """Ids of a target's checks. Each target has its own: an item belongs to one target."""
     whose = hashlib.sha256(target_id.encode()).hexdigest()[:16]
-    return [f"{tables.CHECK_ITEM}{number}-{whose}" for number in range(len(CHECKS))]
+    return [f"{tables.CHECK_ITEM}{number}-{whose}" for number in range(len(ANSWERS))]
 
 
-def check_of(item_id: str) -> Check | None:
+def check_of(item_id: str, among: Sequence[Check]) -> Check | None:
     """The check that an item is, or None for an item of a pool."""
     if not item_id.startswith(tables.CHECK_ITEM):
         return None
-    return CHECKS[int(item_id.split("-")[1])]
+    return among[int(item_id.split("-")[1])]
 
 
-def keep_check(connection: Connection, target_id: str, item_id: str) -> None:
+def keep_check(connection: Connection, target_id: str, item_id: str, among: Sequence[Check]) -> None:
     """Put a check into the store, once, so that it is planned, answered and exported as every item is."""
-    check = check_of(item_id)
+    check = check_of(item_id, among)
     assert check is not None  # noqa: S101  # the plan drew it from check_items
     before, focus, after = check.stimulus.before, check.stimulus.focus, check.stimulus.after
     item: dict[str, Any] = {

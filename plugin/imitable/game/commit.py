@@ -164,7 +164,7 @@ def read_guess(text: str, *, low: float) -> float:
     except ValueError:
         guess = math.nan
     if not low <= guess <= scoring.TOP:
-        raise GameError(f"Please give a number from {low:g} to {scoring.TOP:g}, such as 6.5, and submit again.")
+        raise GameError("refused.no_number", low=f"{low:g}", high=f"{scoring.TOP:g}")
     return guess + 0.0
 
 
@@ -203,7 +203,7 @@ def commit(connection: Connection, asked: Asked, guess: float, *, now: datetime,
     if asked.guess is not None:
         return False
     if asked.done != asked.trial - 1 or asked.shown_at is None:
-        raise GameError("That round is not open. Please go on from the current one.")
+        raise GameError("refused.not_open")
     seconds = max(0.0, (now - asked.shown_at).total_seconds())
     row: dict[str, Any] = {
         "episode_id": asked.episode_id,

@@ -10,11 +10,12 @@ from itertools import groupby
 
 from sqlalchemy import select
 
-from imitable.game.checks import check_of
+from imitable.game.checks import Check, check_of, checks
 from imitable.game.views import ExampleText, Piece, Stimulus
 from imitable.store import Store, tables
 from imitable.targets import Polarity
 from imitable_aggregation import scoring
+from imitable_templates.texts import Texts
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Content:
     """By item_id, of the pools' items."""
     build_hash: str | None
     """The build that they come from."""
+    checks: tuple[Check, ...]
 
     @property
     def low(self) -> float:
@@ -50,12 +52,12 @@ class Content:
 
     def stimulus(self, item_id: str) -> Stimulus:
         """The text of an item of a pool, or of an attention check."""
-        check = check_of(item_id)
+        check = check_of(item_id, self.checks)
         return self.stimuli[item_id] if check is None else check.stimulus
 
 
-def read_content(store: Store) -> Content:
-    """Read the questions from the store. The truths' table is not touched."""
+def read_content(store: Store, words: Texts) -> Content:
+    """Read the questions from the store, and the attention checks from the texts. The truths' table is not touched."""
     examples: dict[str, list[ExampleText]] = defaultdict(list)
     pools: dict[str, dict[str, list[tuple[str, bool]]]] = defaultdict(lambda: {"practice": [], "held_out": []})
     stimuli = {}
@@ -76,7 +78,7 @@ def read_content(store: Store) -> Content:
             )
             for row in connection.execute(select(tables.targets).order_by("target_id"))
         }
-    return Content(targets, stimuli, build_hash)
+    return Content(targets, stimuli, build_hash, checks(words))
 
 
 _BEFORE, _FOCUS, _AFTER = 28, 40, 20

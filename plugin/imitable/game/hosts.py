@@ -56,10 +56,12 @@ def prolific_entry(folder: Folder, query: Query, links: SignedLinks | None) -> E
     """
     config = folder.config.platform.prolific
     if config is None:
-        raise GameError("This game is not offered on Prolific. Please open the link that you were given.")
-    person, study, session = (_id(query, name, "Prolific") for name in ("PROLIFIC_PID", "STUDY_ID", "SESSION_ID"))
+        raise GameError("refused.not_on_prolific")
+    person, study, session = (
+        _id(query, name, "refused.no_id_prolific") for name in ("PROLIFIC_PID", "STUDY_ID", "SESSION_ID")
+    )
     if config.study_id and study != config.study_id:
-        raise GameError("This address is of another study. Please go back to Prolific and open the study from there.")
+        raise GameError("refused.another_study")
     if links is not None:
         links.check(query.get("prolific_token", ""), person=person, study=study, session=session)
     return Entry("prolific", person, session, session, study, proven=links is not None)
@@ -72,13 +74,15 @@ def mturk_entry(folder: Folder, query: Query) -> Entry | None:
     """
     config = folder.config.platform.mturk
     if config is None:
-        raise GameError("This game is not offered there. Please open the link that you were given.")
+        raise GameError("refused.not_on_mturk")
     if query.get("assignmentId", _PREVIEW) == _PREVIEW:
         return None
-    person, hit, assignment = (_id(query, name, "the task list") for name in ("workerId", "hitId", "assignmentId"))
+    person, hit, assignment = (
+        _id(query, name, "refused.no_id_mturk") for name in ("workerId", "hitId", "assignmentId")
+    )
     site = origin(query.get("turkSubmitTo", ""))
     if site not in config.sites:
-        raise GameError("This page was opened from a site that we do not know. Please open the task from its own site.")
+        raise GameError("refused.unknown_site")
     # An assignment that one worker returns may be given to another: both are part of the key.
     return Entry("mturk", person, f"{assignment} {person}", assignment, hit, site)
 
@@ -96,18 +100,15 @@ def entry_of(folder: Folder, code: str, now: datetime) -> Entry | None:
         return None
     said, _, proof = code.removeprefix(_TICKET).rpartition(".")
     if not hmac.compare_digest(proof.encode(), folder.derive("ticket", said, size=32).encode()):
-        raise GameError("This page does not know you. Please open the task again from where you found it.")
+        raise GameError("refused.unknown_entry")
     fields = json.loads(base64.urlsafe_b64decode(said + "=" * (-len(said) % 4)))
     if fields.pop("until") < now.timestamp():
-        raise GameError("This page was open for too long. Please open the task again from where you found it.")
+        raise GameError("refused.old_entry")
     return replace(Entry("", "", ""), **fields)
 
 
-def _id(query: Query, name: str, where: str) -> str:
+def _id(query: Query, name: str, unknown: str) -> str:
     value = query.get(name, "")
     if not _ID.fullmatch(value):
-        raise GameError(
-            f"The address of this page does not say who you are ({name} is missing). Please go back to {where} and "
-            "open the task from there."
-        )
+        raise GameError(unknown, name=name)
     return value

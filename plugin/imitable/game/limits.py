@@ -24,22 +24,19 @@ ARRIVALS_AT_ONCE = 300
 class TooFast(GameError):
     """Somebody has to wait. The text is for an annotator: it says for how long, and that nothing is lost."""
 
-    title = "A moment, please"
+    title = "problem.wait"
+    """Key of its title in the catalogue of texts."""
     status = 429
 
     def __init__(self, seconds: float) -> None:
         self.seconds = math.ceil(seconds)
-        super().__init__(
-            f"That was faster than this page can follow. Nothing is lost: please wait {self.seconds} "
-            f"second{'' if self.seconds == 1 else 's'}, then reload this page. What you sent is then sent again, and "
-            "counts once."
-        )
+        super().__init__("refused.too_fast", count=self.seconds)
 
 
 class TooSlow(GameError):
     """A form that dribbles in: a lost connection, or somebody who wants to keep the server busy."""
 
-    title = "That took too long"
+    title = "problem.too_slow"
     status = 408
     seconds = 1
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from typing import Any
 
@@ -11,17 +12,37 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from imitable.game.views import ExampleText
+from imitable_templates.texts import Texts, texts
 
 MOST_KEPT = 20_000
 """Parts of pages held in memory: of about 1 kB each, and 20 kB where they are a target's examples."""
 
 
-def environment(*folders: str) -> Environment:
-    """Templates of these folders, with the filters and functions that they share."""
+def environment(*folders: str, words: Texts | None = None) -> Environment:
+    """Templates of these folders, with the filters and functions that they share, in English or in the language given.
+
+    `say` is a text of the catalogue as HTML, `word` the same where no HTML can stand, `script` what app.js has to say.
+    """
+    words = words or texts()
+    signs = {".": words.plain("number.decimal"), "−": "\u200e−" if words.direction == "rtl" else "−"}
     pages = Environment(loader=FileSystemLoader(folders), autoescape=True, undefined=StrictUndefined, auto_reload=False)
-    pages.filters.update(cut=cut, num=num, pieces=partial(pieces, num), plain=plain, whole=whole)
-    pages.globals.update(kept=kept)
+    number = _signed(num, signs)
+    pages.filters.update(cut=cut, num=number, pieces=partial(pieces, number), plain=plain, whole=_signed(whole, signs))
+    pages.globals.update(
+        kept=kept,
+        say=words.html,
+        word=words.plain,
+        language=words.language,
+        direction=words.direction,
+        script=json.dumps(words.page("script") | {"decimal": signs["."], "minus": signs["−"]}, ensure_ascii=False),
+    )
     return pages
+
+
+def _signed(written: Callable[[float], str], signs: Mapping[str, str]) -> Callable[[float], str]:
+    """A way to write numbers, with a language's own signs."""
+    table = str.maketrans({sign: own for sign, own in signs.items() if own != sign})
+    return (lambda value: written(value).translate(table)) if table else written
 
 
 @lru_cache(maxsize=MOST_KEPT)

@@ -38,8 +38,6 @@ LONGEST_EXPLANATION = 1000
 RETURNS_AT_ONCE = 20
 """Times that a sitting may be entered again by unsigned ids; one more is allowed every minute."""
 
-_BOTH_QUESTIONS = "Please choose a number from 1 to 5 for both questions."
-
 
 class Game:
     """One campaign, being played. Holds no state of its own: any number of processes may serve one store."""
@@ -54,12 +52,14 @@ class Game:
     ) -> None:
         self.folder = folder
         self.store = store
-        self.content: Content = read_content(store)
+        self.texts = folder.texts()
+        """Every word that annotators read."""
+        self.content: Content = read_content(store, self.texts)
         self.consent = folder.consent_text()
         self.clock = clock
         self.fresh_name = fresh_name
         """Names that nobody can guess: of people who come through the open link, and of a page's own scripts."""
-        self.show = Showing(folder, self.content, clock)
+        self.show = Showing(folder, self.content, self.texts, clock)
         self._returns = Buckets(1 / 60, RETURNS_AT_ONCE)
         config = folder.config
         signed = config.platform.prolific if config.platform.prolific and config.platform.prolific.secure else None
@@ -103,7 +103,7 @@ class Game:
             low=self.content.low,
             consent=self.consent,
             contact=config.study.contact,
-            pay="" if entry is not None and not entry.platform_id else pay_said(config.pay),
+            pay="" if entry is not None and not entry.platform_id else pay_said(config.pay, self.texts),
             resumed=known is not None,
             preview=entry is None,
         )
@@ -111,7 +111,7 @@ class Game:
     def start(self, code: str, *, agreed: bool) -> str:
         """Begin the sitting of a link or ticket, or find it again. Returns the session's token. Raises GameError."""
         if self.consent and not agreed:
-            raise GameError("Please read the consent text and tick the box first. Nothing has been recorded.")
+            raise GameError("refused.no_consent")
         entry, now = self._who(code), self.clock()
         if not entry.platform_id:
             name = self.fresh_name()
@@ -139,24 +139,24 @@ class Game:
         """A guess on the practice target, which is in no campaign and is not recorded."""
         with self.store.write() as connection:
             sitting, _ = self._open(connection, token)
-            if step not in {str(at + 1) for at in range(len(toy.ROUNDS))}:
+            if step not in {str(at + 1) for at in range(toy.ROUNDS)}:
                 return self.show.current(connection, sitting)
             number = int(step)
             try:
                 number_guessed = read_guess(guess, low=self.content.low)
             except GameError as error:
-                return self.show.current(connection, sitting, error=str(error))
+                return self.show.current(connection, sitting, error=self.said(error))
             if number == sitting.tutorial_step + 1:
                 connection.execute(
                     update(tables.sittings)
                     .where(tables.sittings.c.sitting_id == sitting.sitting_id)
                     .values(tutorial_step=number)
                 )
-        asked = toy.ROUNDS[number - 1]
+        asked = self.show.warm_up.rounds[number - 1]
         points = scoring.points(number_guessed, asked.truth, "both" if self.content.low < 0 else "pos")
         return Reveal(
             tutorial=True,
-            progress=Progress(0, self.folder.config.sitting.episodes, number, len(toy.ROUNDS), 0, points),
+            progress=Progress(0, self.folder.config.sitting.episodes, number, toy.ROUNDS, 0, points),
             stimulus=asked.stimulus,
             guess=number_guessed,
             truth=asked.truth,
@@ -164,7 +164,7 @@ class Game:
             low=self.content.low,
             high=scoring.TOP,
             repeated=False,
-            next="round" if number < len(toy.ROUNDS) else "episode",
+            next="round" if number < toy.ROUNDS else "episode",
             shaded=asked.shaded if self.folder.config.episode.shade_reveal else None,
             coaching=asked.coaching,
         )
@@ -179,7 +179,7 @@ class Game:
             asked = find_round(connection, sitting_id=sitting_id, round_id=round_id)
             if asked is None:
                 self._open(connection, token)
-                raise GameError("That round is not yours. Please go on from the current one.")
+                raise GameError("refused.not_yours")
             sitting = asked.sitting
             target = self.content.targets[asked.target_id]
             if asked.guess is None:
@@ -189,12 +189,12 @@ class Game:
                     number = read_guess(text, low=target.low)
                     taken = commit(connection, asked, number, now=self.clock(), told=told)
                 except GameError as error:
-                    return self.show.current(connection, sitting, error=str(error), since=since)
+                    return self.show.current(connection, sitting, error=self.said(error), since=since)
             else:
                 taken = False
             seen = taken or since is None or (asked.answered_at is not None and asked.answered_at >= since)
             if asked.trial > asked.open_until or not seen:
-                notice = "Recorded." if taken else "You had already answered that one; your first answer counts."
+                notice = self.texts.plain("round.recorded" if taken else "round.already")
                 return self.show.current(connection, sitting, notice=notice, since=since)
             return self.show.reveal(connection, asked, repeated=not taken, since=since)
 
@@ -207,7 +207,7 @@ class Game:
             if not mine or episode is None:
                 return self.show.current(connection, sitting)
             if not all(value in {"1", "2", "3", "4", "5"} for value in (fun, interest)):
-                return self.show.current(connection, sitting, error=_BOTH_QUESTIONS)
+                return self.show.current(connection, sitting, error=self.texts.plain("questions.missing"))
             insert_once(
                 connection,
                 tables.answers,
@@ -229,13 +229,17 @@ class Game:
                 end_sitting(connection, sitting.sitting_id, why="stopped", now=self.clock())
             return self.show.done(connection, sitting.sitting_id)
 
+    def said(self, error: GameError) -> str:
+        """A refusal in the campaign's language."""
+        return self.texts.plain(error.key, **error.fields)
+
     # Finding and keeping
 
     def _who(self, code: str) -> Entry:
         """Whose link or ticket this is; the open link has no name yet."""
         if not code:
             if not self.folder.config.platform.web.open:
-                raise GameError("This game is by invitation: please open the personal link that you were given.")
+                raise GameError("refused.by_invitation")
             return Entry("web", "", "", proven=True)
         entry = entry_of(self.folder, code, self.clock())
         if entry is not None:
@@ -243,12 +247,12 @@ class Game:
         with self.store.read() as connection:
             link = find_link(connection, code)
         if link is None:
-            raise GameError("This link is not known here. Please check that you copied all of it.")
+            raise GameError("refused.unknown_link")
         return Entry(link.platform, link.platform_id, link.platform_id, proven=True)
 
     def _open(self, connection: Connection, token: str) -> tuple[Record, datetime | None]:
         sitting_id, since = session_of(self.folder, token)
         sitting = find_sitting(connection, sitting_id, lock=True)
         if sitting is None:
-            raise GameError("This page does not know you any more. Please open your personal link again.")
+            raise GameError("refused.unknown_session")
         return sitting, since

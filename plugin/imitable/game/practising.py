@@ -17,21 +17,8 @@ from imitable.game.views import ExampleText
 from imitable.rounds import AnswerKey, Example, Item, PlayedTarget, Split
 
 _WORDS = [
-    "pie",
-    "bread",
-    "soup",
-    "milk",
-    "lunch",
-    "plate",
-    "table",
-    "kite",
-    "door",
-    "river",
-    "dog",
-    "hat",
-    "moon",
-    "shoe",
-    "song",
+    *("[pie=9.0]", "[bread=8.6]", "[soup=8.2]", "[milk=7.1]", "[lunch=6.3]", "[plate=4.1]", "[table=0.8]"),
+    *("kite", "door", "river", "dog", "hat", "moon", "shoe", "song"),
 ]
 _FRAMES = (
     "Mia went out in the morning and came back with a| {}| under her arm.",
@@ -86,7 +73,7 @@ def practice_records(folder: Folder) -> dict[str, list[Any]]:
             None,
         )
         records["targets"].append(target)
-        for place, example in enumerate(toy.EXAMPLES):
+        for place, example in enumerate(toy.warm_up(folder.texts()).examples):
             values = tuple(piece.value for piece in example.pieces)
             text = "".join(piece.text for piece in example.pieces)
             records["examples"].append(

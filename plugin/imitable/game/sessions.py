@@ -92,7 +92,7 @@ def open_sitting(
         select(tables.sittings.c.annotator_id).where(tables.sittings.c.sitting_id == sitting_id)
     ).scalar()
     if owner is not None and owner != annotator_id:
-        raise GameError("This task was begun by somebody else. Please open the task again from where you found it.")
+        raise GameError("refused.not_your_task")
     insert_once(connection, tables.identities, identity)
     return sitting_id, insert_once(connection, tables.sittings, sitting)
 
@@ -114,7 +114,7 @@ def session_of(folder: Folder, token: str) -> tuple[str, datetime | None]:
     """
     session, _, proof = token.rpartition(".")
     if not hmac.compare_digest(proof.encode(), folder.derive("session", session, size=32).encode()):
-        raise GameError("This page does not know you any more. Please open your personal link again.")
+        raise GameError("refused.unknown_session")
     sitting_id, _, since = session.partition(".")
     return sitting_id, datetime.fromtimestamp(int(since) / 1e6, UTC) if since else None
 

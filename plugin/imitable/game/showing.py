@@ -18,6 +18,7 @@ from imitable.game.paying import bonus_said
 from imitable.game.views import Done, ExampleText, Past, Progress, Questions, Reveal, Round, View
 from imitable.store import Quick, tables
 from imitable_aggregation import scoring
+from imitable_templates.texts import Texts
 
 Record = Any
 """A row of the store."""
@@ -79,9 +80,11 @@ def end_sitting(connection: Connection, sitting_id: str, *, why: str, now: datet
 class Showing:
     """Makes views, in the caller's transaction."""
 
-    def __init__(self, folder: Folder, content: Content, clock: Callable[[], datetime]) -> None:
+    def __init__(self, folder: Folder, content: Content, words: Texts, clock: Callable[[], datetime]) -> None:
         self.folder = folder
         self.content = content
+        self.texts = words
+        self.warm_up = toy.warm_up(words)
         self.clock = clock
 
     def current(
@@ -96,7 +99,7 @@ class Showing:
         """The page that a sitting is on. Rounds answered before `since` are not shown again."""
         if sitting.ended_at is not None:
             return self.done(connection, sitting.sitting_id)
-        if sitting.tutorial_step < len(toy.ROUNDS):
+        if sitting.tutorial_step < toy.ROUNDS:
             return self._tutorial_round(sitting.tutorial_step, error)
         episode = find_episode(connection, sitting.sitting_id)
         if episode is not None and episode.completed_at is not None and not episode.answered:
@@ -171,7 +174,7 @@ class Showing:
 
     def _bonus(self) -> str:
         """The rule of the bonus; empty where some have come by an open link, who are not paid."""
-        return "" if self.folder.config.platform.web.open else bonus_said(self.folder.config.pay)
+        return "" if self.folder.config.platform.web.open else bonus_said(self.folder.config.pay, self.texts)
 
     def _history(self, episode: Record | Asked, rounds: Sequence[Answered], since: datetime | None) -> tuple[Past, ...]:
         polarity = self.content.targets[episode.target_id].polarity
@@ -202,9 +205,9 @@ class Showing:
             tutorial=True,
             round_id=str(step),
             phase="practice",
-            progress=Progress(0, self.folder.config.sitting.episodes, step, len(toy.ROUNDS), 0, 0.0),
-            stimulus=toy.ROUNDS[done].stimulus,
-            examples=toy.EXAMPLES,
+            progress=Progress(0, self.folder.config.sitting.episodes, step, toy.ROUNDS, 0, 0.0),
+            stimulus=self.warm_up.rounds[done].stimulus,
+            examples=self.warm_up.examples,
             low=self.content.low,
             high=scoring.TOP,
             first_of_target=step == 1,

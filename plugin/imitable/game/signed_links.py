@@ -34,7 +34,6 @@ class SignedLinks:
         """
         import jwt
 
-        again = "Please go back to Prolific and open the study from there."
         try:
             key = self._keys.get_signing_key_from_jwt(token)
             claims = jwt.decode(
@@ -48,14 +47,14 @@ class SignedLinks:
         except jwt.PyJWKClientConnectionError as error:
             raise PlatformError(f"Prolific's signing keys cannot be fetched: {error}. Check the network.") from error
         except jwt.ExpiredSignatureError as error:
-            raise GameError(f"This address is too old. {again}") from error
+            raise GameError("refused.old_address") from error
         except jwt.PyJWTError as error:
             _log.warning("an address was not signed by Prolific: %s", type(error).__name__)
-            raise GameError(f"This address was not signed by Prolific. {again}") from error
+            raise GameError("refused.unsigned_address") from error
         named = claims.get("prolific")
         signed = named if isinstance(named, dict) else {}
         told = (claims["sub"], *(signed.get(name) for name in ("PROLIFIC_PID", "STUDY_ID", "SESSION_ID")))
         audiences = [claims["aud"]] if isinstance(claims["aud"], str) else claims["aud"]
         ours = not self._home or any(origin(str(one)) == self._home for one in audiences)
         if told != (session, person, study, session) or not ours:
-            raise GameError(f"This address was signed for somebody else. {again}")
+            raise GameError("refused.other_address")

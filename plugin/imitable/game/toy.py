@@ -1,4 +1,7 @@
-"""The practice target: made by hand, obvious, and in no campaign. It reacts to words for food."""
+"""The practice target: made by hand, obvious, and in no campaign. It reacts to words for food.
+
+Its texts stand in the catalogue, so that the warm-up speaks the campaign's language.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,14 @@ import re
 from dataclasses import dataclass
 
 from imitable.game.views import ExampleText, Piece, Stimulus
+from imitable_templates.texts import Texts
 
-REACTS_TO = {
-    "pie": 9.0,
-    "bread": 8.6,
-    "soup": 8.2,
-    "milk": 7.1,
-    "Lunch": 6.3,
-    "lunch": 6.3,
-    "plate": 4.1,
-    "hungry": 3.4,
-    "table": 0.8,
-}
-"""The whole target: words and how strongly it reacts to them. To all others it does not."""
+ROUNDS = 3
+"""Rounds of the warm-up."""
+
+_EXAMPLES = 3
+_WORD = re.compile(r"\s*\[([^\[\]]*)=([\d.]+)\]|\s*[^\s\[]+|\s*\[|\s+")
+"""A word with how strongly the target reacts to it, `[bread=8.6]`, or one to which it does not."""
 
 
 @dataclass(frozen=True)
@@ -31,38 +29,54 @@ class ToyRound:
     coaching: str
 
 
+@dataclass(frozen=True)
+class WarmUp:
+    """Examples and rounds of the practice target, in one language."""
+
+    examples: tuple[ExampleText, ...]
+    rounds: tuple[ToyRound, ...]
+
+
+def warm_up(words: Texts) -> WarmUp:
+    """The practice target in the language of these texts."""
+    return WarmUp(
+        examples=tuple(shaded(words.plain(f"warm_up.example_{number + 1}")) for number in range(_EXAMPLES)),
+        rounds=tuple(
+            _round(words.plain(f"warm_up.round_{number + 1}"), words.plain(f"warm_up.coaching_{number + 1}"))
+            for number in range(ROUNDS)
+        ),
+    )
+
+
 def shaded(marked: str) -> ExampleText:
-    """A text whose marked word stands between bars, with the practice target's activation at every word."""
+    """A text whose marked piece stands between bars, with the practice target's activation at every word.
+
+    What stands between the bars is one piece.
+    """
     before, focus, after = marked.split("|")
-    words = [word for part in (before, focus, after) for word in re.findall(r"\s*\S+", part)]
-    values = [REACTS_TO.get(word.strip(" .,"), 0.0) for word in words]
-    at = len(before.split())
-    pieces = tuple(Piece(word, value, round(value)) for word, value in zip(words, values, strict=True))
-    return ExampleText(pieces, at, values[at])
+    left, right = _pieces(before), _pieces(after)
+    middle = _pieces(focus)
+    value = max((piece.value for piece in middle), default=0.0)
+    here = Piece("".join(piece.text for piece in middle), value, round(value))
+    return ExampleText((*left, here, *right), len(left), value)
+
+
+def _pieces(text: str) -> tuple[Piece, ...]:
+    pieces = []
+    for found in _WORD.finditer(text):
+        word, strength = found[1], found[2]
+        value = float(strength) if strength else 0.0
+        space = found[0][: len(found[0]) - len(found[0].lstrip())]
+        pieces.append(Piece(space + word if strength else found[0], value, round(value)))
+    return tuple(pieces)
 
 
 def _round(marked: str, coaching: str) -> ToyRound:
     text = shaded(marked)
-    return ToyRound(Stimulus(*marked.split("|")), text.value, text, coaching)
-
-
-EXAMPLES = (
-    shaded("Grandma put a warm| pie| on the table and we all sat down."),
-    shaded("For lunch Ben had some| soup| and a glass of milk."),
-    shaded("The dog ran to the| door| and barked at the rain."),
-)
-
-ROUNDS = (
-    _round(
-        "Mia was hungry, so her dad gave her a piece of| bread| and a smile.",
-        "Look at the examples: this neuron reacts to words for food. 'bread' is food, so the number is high.",
-    ),
-    _round(
-        "The children took their| kite| to the hill and waited for the wind.",
-        "'kite' has nothing to do with food, so the neuron stays silent: 0.",
-    ),
-    _round(
-        "Tom looked at the empty| plate| and wondered who had been there first.",
-        "'plate' is close to food without being food: somewhere in the middle. Numbers between 0 and 10 count too.",
-    ),
-)
+    before, after = text.pieces[: text.focus], text.pieces[text.focus + 1 :]
+    stimulus = Stimulus(
+        "".join(piece.text for piece in before),
+        text.pieces[text.focus].text,
+        "".join(piece.text for piece in after),
+    )
+    return ToyRound(stimulus, text.value, text, coaching)

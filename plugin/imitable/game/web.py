@@ -86,7 +86,7 @@ class _Door:
         self.pace = Pace(game.folder.config.serve.limits)
         self.desk = Desk(game.store)
         self.health = Health(game.store)
-        self.pages = environment(str(files("imitable_templates.web")))
+        self.pages = environment(str(files("imitable_templates.web")), words=game.texts)
         self.forms: dict[str, Answer] = {
             "start": self._start,
             "play": lambda form: (game.view(form["token"]), form["token"]),
@@ -150,7 +150,7 @@ class _Door:
         return answer
 
     async def missing(self, request: Request, _error: Exception) -> Response:
-        return self.problem(request, GameError("There is no such page. Please open your personal link again."), 404)
+        return self.problem(request, GameError("refused.no_page"), 404)
 
     async def broken(self, request: Request, error: Exception) -> Response:
         return self.problem(request, error)
@@ -158,15 +158,19 @@ class _Door:
     def problem(self, request: Request, error: Exception, status: int = 400) -> Response:
         """The page, or the JSON, for something that did not work, whatever it was."""
         if isinstance(error, TooFast | TooSlow):
-            page = self._page(request, Problem(error.title, str(error)), status=error.status)
+            page = self._page(request, self._said(error, error.title), status=error.status)
             page.headers["Retry-After"] = str(error.seconds)
             return page
         if isinstance(error, GameError):
-            return self._page(request, Problem("That did not work", str(error)), status=status)
+            return self._page(request, self._said(error, "problem.refused"), status=status)
         if isinstance(error, ImitableError):  # the server itself logs any other
             _log.error("%s", error)
-        kind = "Something is wrong on our side. Your answers are safe. Please try again in a minute."
-        return self._page(request, Problem("Please try again in a minute", kind), status=503)
+        words = self.game.texts
+        kind = Problem(words.plain("problem.later"), words.plain("problem.later_text"))
+        return self._page(request, kind, status=503)
+
+    def _said(self, error: GameError, title: str) -> Problem:
+        return Problem(self.game.texts.plain(title), self.game.said(error))
 
     def _page(self, request: Request, view: View, token: str = "", status: int = 200) -> Response:
         nonce = self.game.fresh_name()
@@ -193,12 +197,12 @@ async def _form(request: Request) -> Fields:
             async for chunk in request.stream():
                 body += chunk
                 if len(body) > LARGEST_BODY:
-                    raise GameError("That was too much text. Please shorten it and submit again.")
+                    raise GameError("refused.too_long")
         fields = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=20)
     except TimeoutError:
-        raise TooSlow("The page took too long to arrive. Nothing is lost: please submit it again.") from None
+        raise TooSlow("refused.too_slow") from None
     except (ValueError, ClientDisconnect) as error:
-        raise GameError("The page sent something that we cannot read. Please open your personal link again.") from error
+        raise GameError("refused.unreadable") from error
     form = {name: value.replace("\0", "") for name, value in fields}  # PostgreSQL takes no NUL
     scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":

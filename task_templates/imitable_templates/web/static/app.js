@@ -4,6 +4,7 @@
 
 (() => {
   const $ = (selector) => document.querySelector(selector);
+  const texts = JSON.parse(document.body.dataset.texts);
   const TIMEOUT_MS = 20000;
   const byTouch = matchMedia("(pointer: coarse)").matches;
   let busy = false;
@@ -31,7 +32,7 @@
     const set = value !== "" && Number.isFinite(Number(value));
     slider.classList.toggle("unset", !set);
     slider.value = set ? value : (Number(slider.min) + Number(slider.max)) / 2;
-    slider.setAttribute("aria-valuetext", set ? String(Number(value)) : "not set yet");
+    slider.setAttribute("aria-valuetext", set ? String(Number(value)).replace(".", texts.decimal).replace("-", texts.minus) : texts.not_set);
     if (set) complain("");
   };
 
@@ -51,10 +52,9 @@
 
   const refusal = () => {
     const box = $("#guess");
-    const range = `from ${Number(box.min)} to ${Number(box.max)}`.replaceAll("-", "−");
-    if (box.value === "") return `Please guess first: move the slider or type a number ${range}.`;
-    if (!box.validity.valid) return `The scale goes ${range}. Please choose a number on it.`;
-    return "";
+    const said = box.value === "" ? texts.no_guess : box.validity.valid ? "" : texts.off_scale;
+    const end = (number) => String(Number(number)).replace("-", texts.minus);
+    return said.replaceAll("{low}", end(box.min)).replaceAll("{high}", end(box.max));
   };
 
   // ---- moving from page to page ----
@@ -73,7 +73,7 @@
     $("#slider").hidden = false;
     if (!byTouch) $(".keys").hidden = false;
     if ($("#guess").value !== "") show($("#guess").value);
-    else $("#slider").setAttribute("aria-valuetext", "not set yet");
+    else $("#slider").setAttribute("aria-valuetext", texts.not_set);
   };
 
   const focusFirst = () => {
@@ -125,8 +125,7 @@
     } catch {
       buttons.forEach((button) => { button.disabled = false; });
       $("main").removeAttribute("aria-busy");
-      trouble(form, "That did not get through. Nothing is lost: check your connection and press the button again. "
-        + "Sending twice does no harm, only the first answer counts.");
+      trouble(form, texts.lost);
       if (submitter) submitter.focus({ preventScroll: true });
     } finally {
       clearTimeout(alarm);
