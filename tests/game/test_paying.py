@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from imitable.campaign import Pay
-from imitable.game.paying import bonus_said, pay_said
-from imitable.game.views import Landing, Round
+from imitable.game.paying import bonus_said, earned_said, pay_said
+from imitable.game.views import Done, Landing, Round
 from imitable_templates.texts import texts
 from playing import Table
 
@@ -34,6 +34,7 @@ def test_base_and_bonus_are_said_where_there_are_any(base: str, bonus: str, said
 
 def test_without_pay_nothing_is_promised() -> None:
     assert pay_said(Pay(), texts()) == bonus_said(Pay(), texts()) == ""
+    assert earned_said(Pay(), texts(), platform="web", stopped=False) == ""
 
 
 def test_a_personal_link_says_the_pay_and_the_first_round_without_answers_the_bonus(table: Set) -> None:
@@ -52,3 +53,35 @@ def test_who_comes_by_the_open_link_is_promised_nothing(table: Set) -> None:
     assert isinstance(landing, Landing)
     assert landing.pay == ""
     assert not any(view.bonus for view in here.play(here.sit()) if isinstance(view, Round))
+
+
+BONUS = "Your bonus, EUR 0.05 for each point above par in the rounds without answers, is worked out afterwards."
+NEXT = "Whoever invited you pays you; you need do nothing more for it."
+
+
+def test_the_last_page_says_again_what_is_paid_and_by_whom(table: Set) -> None:
+    here = table(practice=1, held_out=1, episodes=1, more=PAY)
+    done = here.play(here.sit())[-1]
+    assert isinstance(done, Done)
+    assert done.pay == f"You are paid EUR 3.00 for taking part. {BONUS} {NEXT}"
+    assert here.game.landing(here.links[0].code) == done
+
+
+def test_who_stops_early_is_told_that_the_part_done_is_paid(table: Set) -> None:
+    here = table(practice=1, held_out=1, episodes=1, more=PAY)
+    stopped = here.game.stop(here.sit())
+    assert isinstance(stopped, Done)
+    assert stopped.pay == f"Of the EUR 3.00 for the whole sitting, you are paid the part that you did. {BONUS} {NEXT}"
+
+
+def test_of_an_open_campaign_only_those_with_a_link_of_their_own_are_told_of_pay_at_the_end(table: Set) -> None:
+    here = table(practice=1, held_out=1, episodes=1, web="open = true", more=PAY)
+    anyone, invited = here.game.stop(here.game.start("", agreed=True)), here.game.stop(here.sit())
+    assert isinstance(anyone, Done)
+    assert isinstance(invited, Done)
+    assert (anyone.pay, NEXT in invited.pay) == ("", True)
+
+
+def test_on_a_platform_the_last_page_names_the_site_that_pays() -> None:
+    said = earned_said(Pay(base="3"), texts(), platform="prolific", stopped=False)
+    assert said == "You are paid USD 3.00 for taking part. It is paid through the site where you found this task."

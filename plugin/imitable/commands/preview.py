@@ -44,8 +44,9 @@ _PAGES: tuple[tuple[str, Callable[[View], bool]], ...] = (
 def preview(directory: Path, *, port: int = 0, ready: Callable[[str], object]) -> None:
     """Serve the pages on this machine alone until interrupted, on the practice target, in a store of their own.
 
-    `ready` is told the address. The campaign need not be built; nothing in its folder or store is read or written but
-    campaign.toml, the key and the consent text.
+    The list of pages names the texts that the campaign's own file leaves in English, and offers the catalogue of all
+    texts to translate. `ready` is told the address. The campaign need not be built; nothing in its folder or store is
+    read or written but campaign.toml, the key, the consent text and the texts.
     """
     try:
         import uvicorn
@@ -82,12 +83,13 @@ def preview_app(game: Game) -> Starlette:
     """A list of all pages, each a button that opens it in a sitting of its own; behind it the game as it is."""
     from starlette.applications import Starlette
     from starlette.concurrency import run_in_threadpool
-    from starlette.responses import HTMLResponse
+    from starlette.responses import FileResponse, HTMLResponse
     from starlette.routing import Mount, Route
 
     import imitable_templates.web
     from imitable.game.pages import environment
     from imitable.game.web import web_app
+    from imitable_templates.texts import SHIPPED
 
     pages = environment(imitable_templates.web.__path__[0], words=game.texts)
     numbers = count(1)
@@ -102,13 +104,17 @@ def preview_app(game: Game) -> Starlette:
             nonce="",
             referrer=_HEADERS["Referrer-Policy"],
             code=_link(game, next(numbers)),
+            untranslated=game.texts.untranslated,
             buttons=[button for name, there in _PAGES for button in _buttons(game, next(numbers), name, there)],
         )
 
     async def index(_request: Request) -> Response:
         return HTMLResponse(await run_in_threadpool(listed), headers=_HEADERS)
 
-    return Starlette(routes=[Route("/", index), Mount("/", web_app(game))])
+    async def catalogue(_request: Request) -> Response:
+        return FileResponse(SHIPPED / "en.toml", filename="en.toml", media_type="application/toml", headers=_HEADERS)
+
+    return Starlette(routes=[Route("/", index), Route("/en.toml", catalogue), Mount("/", web_app(game))])
 
 
 def _link(game: Game, number: int) -> str:

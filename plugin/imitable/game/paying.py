@@ -29,6 +29,18 @@ def bonus_said(pay: Pay, words: Texts) -> str:
     return words.plain("pay.bonus_now", amount=_amount(pay.bonus_per_point, pay, words))
 
 
+def earned_said(pay: Pay, words: Texts, *, platform: str, stopped: bool) -> str:
+    """What a sitting that is over earns and who pays it, in a few sentences; empty when [pay] states nothing."""
+    said = []
+    if Decimal(pay.base) > 0:
+        said.append(words.plain("pay.earned_part" if stopped else "pay.earned", amount=_amount(pay.base, pay, words)))
+    if Decimal(pay.bonus_per_point) > 0:
+        said.append(words.plain("pay.earned_bonus", amount=_amount(pay.bonus_per_point, pay, words)))
+    if said:
+        said.append(words.plain("pay.paid_next_platform" if platform in ("prolific", "mturk") else "pay.paid_next"))
+    return " ".join(said)
+
+
 def _amount(amount: str, pay: Pay, words: Texts) -> str:
     figure = f"{Decimal(amount):.2f}".replace(".", words.plain("number.decimal"))
     return words.plain("pay.amount", currency=pay.currency, amount=figure)

@@ -14,7 +14,7 @@ from imitable.game.assignment import assign_next
 from imitable.game.commit import Answered, Asked, answered, points_of, shades
 from imitable.game.content import Content, heat_map, reminder
 from imitable.game.finishing import finish_of
-from imitable.game.paying import bonus_said
+from imitable.game.paying import bonus_said, earned_said
 from imitable.game.views import Done, ExampleText, Past, Progress, Questions, Reveal, Round, View
 from imitable.store import Quick, tables
 from imitable_aggregation import scoring
@@ -176,6 +176,17 @@ class Showing:
         """The rule of the bonus; empty where some have come by an open link, who are not paid."""
         return "" if self.folder.config.platform.web.open else bonus_said(self.folder.config.pay, self.texts)
 
+    def _earned(self, connection: Connection, sitting: Record) -> str:
+        """What is paid for a sitting that is over; empty for who came by the open link."""
+        links = tables.links.c
+        mine = select(links.platform_id).where(
+            links.platform == sitting.platform, links.platform_id == sitting.assignment
+        )
+        if self.folder.config.platform.web.open and sitting.platform == "web" and not connection.execute(mine).first():
+            return ""
+        stopped = sitting.ended_by == "stopped"
+        return earned_said(self.folder.config.pay, self.texts, platform=sitting.platform, stopped=stopped)
+
     def _history(self, episode: Record | Asked, rounds: Sequence[Answered], since: datetime | None) -> tuple[Past, ...]:
         polarity = self.content.targets[episode.target_id].polarity
         return tuple(
@@ -243,5 +254,6 @@ class Showing:
             points=sum(points_of(rounds, self.content.targets[row.target_id].polarity) for row, rounds in shown),
             best_possible=sum(scoring.TOP for _, rounds in shown for one in rounds if one.truth is not None),
             stopped=sitting.ended_by == "stopped",
+            pay=self._earned(connection, sitting),
             finish=finish_of(self.folder, sitting),
         )
