@@ -202,6 +202,8 @@ class Done:
     """Ten times the practice rounds played."""
     stopped: bool
     """True when the annotator ended the sitting early."""
+    pay: str = ""
+    """What is paid for it and by whom, in a few sentences, or an empty string when nothing is."""
     finish: Finish | None = None
     """None where nobody has to be told."""
 
