@@ -83,14 +83,14 @@ class Desk:
         alarm = loop.call_later(PATIENCE, self._give_up, asked)
         self._waiting.append(asked)
         if self._most == 1 or len(self._waiting) <= 1:  # who came before has called the thread
-            self._threads.submit(self._serve, loop)
+            self._threads.submit(self._serve)
         try:
             answer: _Answer = await asked.answer
         finally:
             alarm.cancel()
         return answer
 
-    def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _serve(self) -> None:
         """In a thread: serve those who wait."""
         while self._waiting:
             taken: list[_Asked] = []
@@ -101,8 +101,11 @@ class Desk:
                 one.begun = True
             taken = [one for one in taken if not one.answer.done()]
             outcomes = self._store.together([one.does for one in taken])
-            with suppress(RuntimeError):  # a loop that is closed waits for no answer
-                loop.call_soon_threadsafe(_hand_over, taken, outcomes)
+            answers = list(zip((one.answer for one in taken), outcomes, strict=True))
+            for loop in {answer.get_loop() for answer, _ in answers}:  # one, where it is not a test that asks
+                mine = [(answer, outcome) for answer, outcome in answers if answer.get_loop() is loop]
+                with suppress(RuntimeError):  # a loop that is closed waits for no answer
+                    loop.call_soon_threadsafe(_hand_over, mine)
 
     def _give_up(self, asked: _Asked) -> None:
         if not asked.begun and not asked.answer.done():
@@ -118,14 +121,14 @@ class _Asked:
     begun: bool = False
 
 
-def _hand_over(taken: list[_Asked], outcomes: list[Any]) -> None:
-    for one, outcome in zip(taken, outcomes, strict=True):
-        if one.answer.done():  # who asked is gone
+def _hand_over(answers: list[tuple[asyncio.Future[Any], Any]]) -> None:
+    for answer, outcome in answers:
+        if answer.done():  # who asked is gone
             continue
         if isinstance(outcome, Exception):
-            one.answer.set_exception(outcome)
+            answer.set_exception(outcome)
         else:
-            one.answer.set_result(outcome)
+            answer.set_result(outcome)
 
 
 class Health:
