@@ -22,9 +22,11 @@ def environment(*folders: str, words: Texts | None = None) -> Environment:
     """Templates of these folders, with the filters and functions that they share, in English or in the language given.
 
     `say` is a text of the catalogue as HTML, `word` the same where no HTML can stand, `script` what app.js has to say.
+    The macros stand in `words`, `shown`, `history` and `reading`: to import them would take longer than to call them.
     """
     words = words or texts()
-    signs = {".": words.plain("number.decimal"), "−": "\u200e−" if words.direction == "rtl" else "−"}
+    mark = "\u200e" if words.direction == "rtl" else ""  # without it a sign would jump behind its number
+    signs = {".": words.plain("number.decimal"), "−": f"{mark}−"}
     pages = Environment(loader=FileSystemLoader(folders), autoescape=True, undefined=StrictUndefined, auto_reload=False)
     number = _signed(num, signs)
     pages.filters.update(cut=cut, num=number, pieces=partial(pieces, number), plain=plain, whole=_signed(whole, signs))
@@ -34,9 +36,21 @@ def environment(*folders: str, words: Texts | None = None) -> Environment:
         word=words.plain,
         language=words.language,
         direction=words.direction,
+        plus=f"{mark}+",
         script=json.dumps(words.page("script") | {"decimal": signs["."], "minus": signs["−"]}, ensure_ascii=False),
     )
+    for name, file in _MACROS.items():
+        pages.globals[name] = pages.get_template(file).module
     return pages
+
+
+_MACROS = {
+    "words": "_words.html.j2",
+    "shown": "_examples.html.j2",
+    "history": "_history.html.j2",
+    "reading": "_reading.html.j2",
+}
+"""Templates of macros by the name that pages call them, each of which may use those before it."""
 
 
 def _signed(written: Callable[[float], str], signs: Mapping[str, str]) -> Callable[[float], str]:

@@ -62,9 +62,9 @@ def web_app(game: Game) -> Starlette:
 def _routes(door: _Door, root: str) -> list[BaseRoute]:
     landings = {root or "/", f"{root}/", f"{root}/j/{{code}}", f"{root}/j/{{code}}/"}
     return [
+        *(Route(f"{root}/{name}", door.posting(does), methods=["POST"]) for name, does in door.forms.items()),
         *(Route(path, door.landing) for path in sorted(landings)),
         *(Route(f"{root}/{platform}", door.arriving(platform)) for platform in ("mturk", "prolific")),
-        *(Route(f"{root}/{name}", door.posting(does), methods=["POST"]) for name, does in door.forms.items()),
         Route(f"{root}/healthz", door.health.check),
         Route(f"{root}/livez", lambda _request: PlainTextResponse("ok\n")),
         Mount(f"{root}/static", _Static(directory=str(files("imitable_templates.web").joinpath("static")))),
@@ -88,14 +88,14 @@ class _Door:
         self.health = Health(game.store)
         self.pages = environment(str(files("imitable_templates.web")), words=game.texts)
         self.forms: dict[str, Answer] = {
-            "start": self._start,
-            "play": lambda form: (game.view(form["token"]), form["token"]),
-            "tutorial": lambda form: (
-                game.tutorial(form["token"], form.get("step", ""), form.get("guess", "")),
-                form["token"],
-            ),
             "guess": lambda form: (
                 game.guess(form["token"], form.get("round_id", ""), form.get("guess", ""), read_signals(form)),
+                form["token"],
+            ),
+            "play": lambda form: (game.view(form["token"]), form["token"]),
+            "start": self._start,
+            "tutorial": lambda form: (
+                game.tutorial(form["token"], form.get("step", ""), form.get("guess", "")),
                 form["token"],
             ),
             "answers": self._answers,
