@@ -26,6 +26,8 @@ _FIELD = re.compile(r"\{([a-z_]+)\}")
 _MARKS = re.compile(r"\{[^}]*\}?|\}|\||=\d+(?:\.\d+)?\]")
 """What a translation has to keep: fields, bars around a marked piece, and numbers of words."""
 
+_SPECIAL = re.compile(r"[&<>\"']")
+
 _RIGHT_TO_LEFT = {"ar", "ckb", "dv", "fa", "he", "ks", "nqo", "ps", "sd", "syr", "ug", "ur", "yi"}
 _SCRIPTS_TO_LEFT = {"adlm", "arab", "hebr", "mand", "nkoo", "rohg", "samr", "syrc", "thaa"}
 
@@ -44,14 +46,18 @@ class Html(str):
 
 
 class _Text:
-    """One text, cut up: what is said stands at even places, names of fields at odd ones."""
+    """One text, made ready: with a %s for each of its fields."""
 
-    __slots__ = ("html", "plain")
+    __slots__ = ("fields", "html", "plain")
 
     def __init__(self, text: str) -> None:
-        self.plain = _FIELD.split(text.replace("**", ""))
+        self.fields = _FIELD.findall(text)
         bold = iter(("<b>", "</b>") * text.count("**"))
-        self.html = _FIELD.split(re.sub(r"\*\*", lambda _: next(bold), escape(text)))
+        self.html = Html(self._ready(re.sub(r"\*\*", lambda _: next(bold), escape(text))))
+        self.plain = self._ready(text.replace("**", ""))
+
+    def _ready(self, text: str) -> str:
+        return _FIELD.sub("%s", text.replace("%", "%%")) if self.fields else text
 
 
 class Texts:
@@ -77,17 +83,13 @@ class Texts:
 
     def plain(self, key: str, **fields: object) -> str:
         """A text for where no HTML can stand, with its fields filled in."""
-        parts = self._find(key, fields).plain
-        if len(parts) == 1:
-            return parts[0]
-        return "".join([str(fields[part]) if at % 2 else part for at, part in enumerate(parts)])
+        text = self._find(key, fields)
+        return text.plain % tuple([fields[name] for name in text.fields]) if text.fields else text.plain
 
     def html(self, key: str, **fields: object) -> Html:
         """A text as HTML: bold where it says so, and fields escaped unless they are HTML themselves."""
-        parts = self._find(key, fields).html
-        if len(parts) == 1:
-            return Html(parts[0])
-        return Html("".join([_safe(fields[part]) if at % 2 else part for at, part in enumerate(parts)]))
+        text = self._find(key, fields)
+        return Html(text.html % tuple([_safe(fields[name]) for name in text.fields])) if text.fields else text.html
 
     def page(self, name: str) -> dict[str, str]:
         """The texts of one page by key, as they stand in the catalogue; forms of a number are left out."""
@@ -205,6 +207,8 @@ def _differs(text: Any, ours: str | dict[str, str]) -> str:
     return ""
 
 
-def _safe(value: object) -> str:
-    html = getattr(value, "__html__", None)
-    return str(html()) if html is not None else escape(str(value))
+def _safe(value: object) -> object:
+    if isinstance(value, int) or hasattr(value, "__html__"):
+        return value
+    text = str(value)
+    return escape(text) if _SPECIAL.search(text) else text

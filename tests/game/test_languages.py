@@ -309,6 +309,7 @@ def test_an_arabic_page_runs_from_right_to_left_and_its_scales_do_not(speak: Spe
     view = here.game.view(token)
     page = http.post("/guess", data={"token": token, "round_id": getattr(view, "round_id", ""), "guess": "-6.5"}).text
     assert '<b class="n">\u200e−6.5</b>' in page  # with a mark, or the minus would jump behind the number
+    assert '<p class="earned"><b>\u200e+' in page
     assert "<summary>توقّف هنا</summary>" in page
 
 

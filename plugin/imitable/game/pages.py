@@ -21,7 +21,8 @@ MOST_KEPT = 20_000
 def environment(*folders: str, words: Texts | None = None) -> Environment:
     """Templates of these folders, with the filters and functions that they share, in English or in the language given.
 
-    `say` is a text of the catalogue as HTML, `word` the same where no HTML can stand, `script` what app.js has to say.
+    `"page.key"|say` is a text of the catalogue as HTML, `word` the same where no HTML can stand, `script` what app.js
+    has to say. Texts without fields become part of a template when it is compiled.
     The macros stand in `words`, `shown`, `history` and `reading`: to import them would take longer than to call them.
     """
     words = words or texts()
@@ -30,10 +31,9 @@ def environment(*folders: str, words: Texts | None = None) -> Environment:
     pages = Environment(loader=FileSystemLoader(folders), autoescape=True, undefined=StrictUndefined, auto_reload=False)
     number = _signed(num, signs)
     pages.filters.update(cut=cut, num=number, pieces=partial(pieces, number), plain=plain, whole=_signed(whole, signs))
+    pages.filters.update(say=words.html, word=words.plain)
     pages.globals.update(
         kept=kept,
-        say=words.html,
-        word=words.plain,
         language=words.language,
         direction=words.direction,
         plus=f"{mark}+",
