@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -190,3 +191,12 @@ def test_a_form_that_a_translation_lacks_is_the_other_one(tmp_path: Path) -> Non
 )
 def test_a_page_runs_the_way_its_language_is_written(language: str, way: str) -> None:
     assert direction_of(language) == way
+
+
+def test_what_the_docs_show_of_texts_can_be_read(tmp_path: Path) -> None:
+    shown = (Path(__file__).parents[1] / "docs" / "translating.md").read_text(encoding="utf-8")
+    blocks = [dedent(block) for block in re.findall(r"```toml\n(.*?)```", shown, re.DOTALL)]
+    own = [block for block in blocks if not block.startswith("[study]")]
+    assert len(own) == 2
+    for number, block in enumerate(own):
+        open_folder(in_german(tmp_path / str(number), block, language="pl"))

@@ -44,6 +44,7 @@ def test_the_wheel_carries_templates_data_migrations_and_notices(wheel: Path) ->
         "imitable_templates/web/round.html.j2",
         "imitable_templates/web/static/app.js",
         "imitable_templates/web/static/app.css",
+        "imitable_templates/web/texts/en.toml",
         "imitable_templates/inspect/target.html.j2",
         "imitable_templates/inspect/static/inspect.css",
         "imitable_aggregation/templates/report.html.j2",
