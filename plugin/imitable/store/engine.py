@@ -50,7 +50,7 @@ class Store:
         """True where writers follow each other anyway (SQLite), so that it pays to commit several together."""
         return self.engine.dialect.name == "sqlite"
 
-    def hurry(self, seconds: float = 5.0) -> None:
+    def hurry(self, seconds: float = 4.0) -> None:
         """From now on people wait for the answer: give up what takes longer, with a StoreError, instead of waiting on.
 
         Commands do without: an export may take an hour.
