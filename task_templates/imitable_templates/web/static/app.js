@@ -108,11 +108,12 @@
     document.querySelectorAll(".trouble").forEach((old) => old.remove());
     const clock = new AbortController();
     const alarm = setTimeout(() => clock.abort(), TIMEOUT_MS);
+    let later = false; // the server is there, and asks to be asked again
     try {
       const reply = await fetch(form.action, { method: "POST", body, signal: clock.signal, credentials: "same-origin" });
       const page = new DOMParser().parseFromString(await reply.text(), "text/html");
       const main = page.querySelector("main[data-announce]"); // ours, and not some proxy’s error page
-      const later = reply.status >= 500 || reply.status === 429 || reply.status === 408; // not now, but soon
+      later = reply.status >= 500 || reply.status === 429 || reply.status === 408;
       if (!main || later) throw new Error("no page in the reply"); // the typed guess stays on this one
       const examples = $(".beside .examples");
       $("main").replaceWith(document.adoptNode(main));
@@ -125,7 +126,7 @@
     } catch {
       buttons.forEach((button) => { button.disabled = false; });
       $("main").removeAttribute("aria-busy");
-      trouble(form, texts.lost);
+      trouble(form, later ? texts.later : texts.lost);
       if (submitter) submitter.focus({ preventScroll: true });
     } finally {
       clearTimeout(alarm);
