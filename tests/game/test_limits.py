@@ -194,17 +194,22 @@ def test_a_session_that_hammers_is_told_to_wait_and_its_guess_is_taken_later(cli
     later.http.close()
 
 
-def test_an_address_that_tries_links_is_slowed_and_who_plays_there_is_not(client: Callable[..., Client]) -> None:
+def test_an_address_that_tries_links_is_slowed_and_who_plays_there_is_not(
+    client: Callable[..., Client], caplog: pytest.LogCaptureFixture
+) -> None:
     one = client(more=STRICT.replace("address_per_second = 0.001", "address_per_second = 1e6"))
     token = one.here.sit()
     for number in range(ARRIVALS_AT_ONCE):
         assert one.http.get(f"/j/{number:032x}").status_code == 400
     assert one.http.get(f"/j/{one.here.links[0].code}").status_code == 429
     assert one.http.post("/start", data={"code": one.here.links[1].code, "agree": "yes"}).status_code == 429
-    assert one.http.get("/nowhere").status_code == 429
+    for path in ("/nowhere", "/j/healthz", "/j/livez", "/j/static", "/nowhere/static/app.css"):
+        assert one.http.get(path).status_code == 429, path
     assert one.post("/play", token=token)["kind"] == "round"
     assert one.http.get("/static/app.css").status_code == 200
     assert one.http.get("/healthz").status_code == 200
+    assert "If it is a proxy of yours, list it in [serve] trusted_proxies" in caplog.messages[0]
+    assert "192.0.2.7" not in caplog.text
 
 
 # Behind a proxy, over a real socket

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -19,6 +20,8 @@ from imitable.errors import StoreError
 from imitable.game.limits import Pace, TooFast
 from imitable.store import Store
 
+_log = logging.getLogger(__name__)
+
 THREADS = 10
 """Requests that may be at the database at the same time; a store has as many connections."""
 
@@ -31,6 +34,11 @@ PATIENCE = 10.0
 HEALTHY_WITHIN = 1.0
 """Seconds in which a healthy store answers."""
 
+_CROWDED = (
+    "One address asks for more than [serve.limits] allows, and is told to wait. If it is a proxy of yours, list it in "
+    "[serve] trusted_proxies; if many people share it, in [serve.limits] unlimited."
+)
+
 _Given = ParamSpec("_Given")
 _Answer = TypeVar("_Answer")
 
@@ -38,26 +46,30 @@ _Answer = TypeVar("_Answer")
 class Paced:
     """ASGI middleware: counts every request of an address, before anything of it is read."""
 
-    def __init__(self, app: ASGIApp, pace: Pace, refuse: Callable[[Request, Exception], Response]) -> None:
+    def __init__(self, app: ASGIApp, pace: Pace, refuse: Callable[[Request, Exception], Response], root: str) -> None:
         self.app = app
         self.pace = pace
         self.refuse = refuse
+        self.static = ("/static/", f"{root}/static/")
+        self.uncounted = {f"{under}/{name}" for under in ("", root) for name in ("healthz", "livez")}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not scope["path"].endswith(("/healthz", "/livez")):
+        if scope["type"] == "http" and scope["path"] not in self.uncounted:
             client = scope.get("client")
             try:
-                self.pace.request(client[0] if client else None, arriving=_arriving(scope))
+                self.pace.request(client[0] if client else None, arriving=self._arriving(scope))
             except TooFast as error:
+                _log.warning(_CROWDED)
                 await self.refuse(Request(scope), error)(scope, receive, send)
                 return
         await self.app(scope, receive, send)
 
-
-def _arriving(scope: Scope) -> bool:
-    """Pages that are got are first pages: every other one is the answer to a form."""
-    path: str = scope["path"]
-    return "/static/" not in path if scope["method"] in ("GET", "HEAD") else path.endswith("/start")
+    def _arriving(self, scope: Scope) -> bool:
+        """Pages that are got are first pages: every other one is the answer to a form."""
+        path: str = scope["path"]
+        if scope["method"] in ("GET", "HEAD"):
+            return not path.startswith(self.static)
+        return path.endswith("/start")
 
 
 class Desk:

@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +62,7 @@ def _configured(app: ASGIApp | Callable[[], ASGIApp], serve: Serve, **more: Any)
 
 def listen(config: uvicorn.Config, sockets: Sequence[socket.socket]) -> None:
     """Serve until SIGTERM or Ctrl-C; then finish the requests in flight, and return."""
+    _allow_connections()
     with _ended_by_signals():
         uvicorn.Server(config).run(sockets=list(sockets))
 
@@ -71,6 +72,7 @@ def listen_in_processes(config: uvicorn.Config, sockets: Sequence[socket.socket]
 
     `ready` is called once all of them have begun, or could not within half a minute.
     """
+    _allow_connections()
     _Processes(config, list(sockets), ready).run()
 
 
@@ -98,6 +100,15 @@ def end_with_the_first() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def _allow_connections() -> None:
+    """As many open connections as the system allows: systems begin with 1024 files, and some players keep theirs."""
+    with suppress(ImportError, OSError, ValueError):  # Windows has no such limit, macOS not such a high one
+        import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 @contextmanager

@@ -51,7 +51,7 @@ def web_app(game: Game) -> Starlette:
     door = _Door(game, root)
     app = Starlette(
         routes=[route for under in dict.fromkeys((root, "")) for route in _routes(door, under)],
-        middleware=[Middleware(Paced, pace=door.pace, refuse=door.problem)],
+        middleware=[Middleware(Paced, pace=door.pace, refuse=door.problem, root=root)],
         exception_handlers={404: door.missing, 405: door.missing, 500: door.broken},
     )
     # A redirect would send the code or the token on to the host that the client names, and from https to http.
