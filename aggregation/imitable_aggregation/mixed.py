@@ -30,6 +30,8 @@ TOLERANCE = 1e-5
 TOLERANCE_OF_DRAWS = 1e-3
 """The same for draws, which nobody sees one by one."""
 MOST_STEPS = 200
+MOST_NUMBERS = 20_000_000
+"""Numbers in one array of draws: bounds the memory, of which several such arrays are needed."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,11 @@ class Design:
     def knots(self) -> int:
         """K."""
         return int(self.xy.shape[1])
+
+    def columns(self, most: int, *, least: int) -> int:
+        """Draws that are solved together: fewer than `most` where there are many episodes, targets and annotators."""
+        each = self.knots * (len(self.target) + self.targets + self.annotators)
+        return max(least, min(most, MOST_NUMBERS // each))
 
     def by_target(self, values: Floats) -> Floats:
         """Sum (E, ...) over the episodes of each target."""

@@ -95,7 +95,7 @@ def fit(
         item = min(item_variance(frame, items), noise)
         shared[:, range(len(used)), range(len(used))] = item * item_excess(frame, items, target_ids)[:, used]
     rng = np.random.default_rng([20261126, seed])
-    columns = int(np.clip(8_000 // len(target_ids), 8, 40))
+    columns = design.columns(int(np.clip(8_000 // len(target_ids), 8, 40)), least=8)
     found = estimate(design, noise, shared, columns=columns, correlated=correlated, rng=rng)
     drawn = posterior(design, found, shared, uneven, coding, draws, rng)
     samples = {name: np.full((draws, len(target_ids)), np.nan) for name in KNOTS}

@@ -11,7 +11,7 @@ from .mixed import Design, Draws, Floats, root
 from .variance import Estimated
 
 AT_ONCE = 100
-"""Draws solved together: bounds the memory."""
+"""Draws solved together, at most."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,10 @@ def posterior(
     wider = np.sqrt(uneven)[design.target][:, None, None]
     parts: list[tuple[Floats, Floats, Floats]] = []
     mean: Draws | None = None
-    for begin in range(0, draws, AT_ONCE):
-        count = min(AT_ONCE, draws - begin)
-        sizes = (len(design.target), design.targets, design.annotators)
+    sizes = (len(design.target), design.targets, design.annotators)
+    at_once = design.columns(AT_ONCE, least=4)
+    for begin in range(0, draws, at_once):
+        count = min(at_once, draws - begin)
         of_guesses, of_targets, of_annotators = (rng.standard_normal((n, design.knots, count)) for n in sizes)
         drawn = found.system.solve((wider * of_guesses, of_targets, of_annotators), mean=mean is None)
         if mean is None:

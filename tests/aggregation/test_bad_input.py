@@ -234,3 +234,39 @@ def test_rows_in_any_order_say_the_same(tmp_path: Path) -> None:
         assert len(other.quarantine) == 3
         pd.testing.assert_frame_equal(one.guesses, other.guesses)
         pd.testing.assert_frame_equal(one.statistics().episodes, other.statistics().episodes, check_exact=True)
+
+
+RANK = """
+import json, resource, sys
+from pathlib import Path
+from imitable_aggregation.rank import rank
+found = rank(Path(sys.argv[1]), Path(sys.argv[2]))
+print(json.dumps([len(found.annotators), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+"""
+
+
+@pytest.mark.long
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in other units there")
+def test_a_ranking_of_very_many_people_with_one_guess_each_needs_little_memory(tmp_path: Path) -> None:
+    many, rng = 200_000, np.random.default_rng(0)
+    truths = rng.choice([0.0, 2.0, 7.0], many)
+    rows = table(
+        many,
+        annotator_id=pa.array([f"a_{n}" for n in range(many)]),
+        target_id=pa.array([f"toy/mlp.0/{n % 500}" for n in range(many)]),
+        trial=pa.array([1] * many),
+        phase=pa.array(["practice", "held_out"] * (many // 2)),
+        guess=pa.array(np.clip(truths + rng.normal(0, 2, many), 0, 10)),
+        truth=pa.array(truths),
+        l_ref=pa.array([3.0] * many),
+    )
+    pq.write_table(rows, tmp_path / "g.parquet")
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", RANK, tmp_path / "g.parquet", tmp_path / "out"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    people, peak = json.loads(done.stdout)
+    assert people == many
+    assert peak < 3500, peak  # MiB; was 5650 before draws were solved in smaller parts

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from scipy.stats import kendalltau, spearmanr
 
+from imitable_aggregation import mixed
 from imitable_aggregation.defaults import filled
 from imitable_aggregation.errors import TableError
 from imitable_aggregation.mixed import root
@@ -214,3 +215,13 @@ def test_a_covariance_that_rounding_leaves_below_zero_still_has_a_root() -> None
     assert np.linalg.eigvalsh(flat)[0] < 0
     found = root(np.stack([flat, np.zeros((3, 3))]))
     assert np.allclose(found @ np.swapaxes(found, -1, -2), [flat, np.zeros((3, 3))], atol=1e-2)
+
+
+def test_draws_are_as_many_in_whatever_parts_they_are_solved(monkeypatch: pytest.MonkeyPatch) -> None:
+    guesses = played(12, 6)
+    whole = fitted(guesses)
+    monkeypatch.setattr(mixed, "MOST_NUMBERS", 1)
+    parts = fitted(guesses)
+    assert parts.samples["held_out"].shape == whole.samples["held_out"].shape
+    np.testing.assert_allclose(parts.targets["imitability"], whole.targets["imitability"], atol=0.02)
+    np.testing.assert_allclose(parts.targets["imitability_sd"], whole.targets["imitability_sd"], rtol=0.25)
