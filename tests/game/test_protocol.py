@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import socket
 import threading
 import time
@@ -259,3 +260,20 @@ def test_an_answer_that_takes_long_is_not_cut_off(port: Serve, here: Table, monk
     monkeypatch.setattr(here.game, "view", slow)
     at = port(arriving=0.5)
     assert httpx.post(f"http://127.0.0.1:{at}/play", data={"token": token}).status_code == 200
+
+
+def test_a_server_that_was_given_few_files_still_takes_many_connections(
+    tmp_path: Path, serving: Callable[..., Server]
+) -> None:
+    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (128, most))
+    try:
+        server = serving(invented_campaign(tmp_path / "campaign").path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, most))
+    wires = [Wire(server.port) for _ in range(300)]
+    for wire in wires:
+        wire.say(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert all(wire.socket.recv(65536).startswith(b"HTTP/1.1 200 ") for wire in wires)
+    for wire in wires:
+        wire.socket.close()
