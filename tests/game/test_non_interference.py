@@ -22,6 +22,7 @@ from urllib.parse import urlencode
 import pytest
 import uvicorn
 from sqlalchemy import select, update
+from starlette.routing import Route
 
 from imitable.campaign import open_folder
 from imitable.game import Game, make_links
@@ -31,13 +32,21 @@ from imitable.testing import invented_campaign
 from playing import Clock
 
 PRACTICE, HELD_OUT, EPISODES = 3, 2, 2
+ROUNDS = PRACTICE + HELD_OUT + 2
+"""Of an episode, with an attention check and a practice item that comes again."""
+
+
+PLATFORMS = '[platform.prolific]\n[platform.mturk]\nworker_sites = ["https://worker.example"]\n'
+IDS = {"PROLIFIC_PID": "a" * 24, "STUDY_ID": "b" * 24, "SESSION_ID": "c" * 24}
 
 
 class Wire:
     """A campaign served by uvicorn on a real port, spoken to byte by byte."""
 
-    def __init__(self, port: int, code: str, *, accept: str) -> None:
+    def __init__(self, port: int, code: str, *, accept: str, paths: list[str]) -> None:
         self.port, self.code, self.accept = port, code, accept
+        self.paths = paths
+        """Every address that the door has."""
         self.sent: list[bytes] = []
         """Every reply, raw, in order."""
         self.commits: list[int] = []
@@ -75,14 +84,14 @@ class Wire:
         for step in "123":
             self.post("/tutorial", token=self.token, step=step, guess="5")
         old: list[str] = []
-        for number in range(EPISODES * (PRACTICE + HELD_OUT)):
+        for number in range(EPISODES * ROUNDS):
             body = self.post("/play", token=self.token)
             asked = self.find(body, "round_id")
             self.probe(asked, old)
             self.commits.append(len(self.sent))
             self.post("/guess", token=self.token, round_id=asked, guess=str(number % 10))
             old.append(asked)
-            if (number + 1) % (PRACTICE + HELD_OUT) == 0:
+            if (number + 1) % ROUNDS == 0:
                 body = self.post("/play", token=self.token)
                 self.post("/answers", token=self.token, episode_id=self.find(body, "episode_id"), fun="3", interest="3")
         self.post("/play", token=self.token)
@@ -97,6 +106,10 @@ class Wire:
         self.ask("GET", f"/j/{self.code}")
         self.ask("GET", f"/truths/{asked}")
         self.ask("POST", "/guess", b"\xff\xfe=&&&")
+        fields = urlencode({"token": f"{self.token}0", "round_id": asked, "guess": "5", "code": "t.x.y", **IDS})
+        for path in self.paths:
+            for method in ("GET", "HEAD", "OPTIONS", "POST"):
+                self.ask(method, f"{path}?{fields}", b"" if method == "HEAD" else fields.encode())
         for round_id in old[-2:]:
             self.post("/guess", token=self.token, round_id=round_id, guess="9")
 
@@ -117,7 +130,8 @@ def served(path: Path, port: int, accept: str) -> Iterator[Wire]:
         while not server.started:
             time.sleep(0.01)
         try:
-            yield Wire(listening.getsockname()[1], link.code, accept=accept)
+            paths = [one.path.replace("{code}", link.code) for one in app.routes if isinstance(one, Route)]
+            yield Wire(listening.getsockname()[1], link.code, accept=accept, paths=[*paths, "/static/app.js"])
         finally:
             server.should_exit = True
             running.join()
@@ -169,7 +183,16 @@ def test_no_byte_before_a_commit_depends_on_a_truth_not_yet_committed(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     fresh = tmp_path / "fresh"
-    invented_campaign(fresh, targets=3, practice=PRACTICE, held_out=HELD_OUT, episodes=EPISODES)
+    invented_campaign(
+        fresh,
+        targets=3,
+        practice=PRACTICE,
+        held_out=HELD_OUT,
+        episodes=EPISODES,
+        levels=("text", "examples"),
+        episode="checks = [2]\nrepeats = [4]",
+        more=PLATFORMS,
+    )
 
     def serve_with(keep: set[str] | None, name: str) -> tuple[Wire, list[str], list[str]]:
         """Serve a copy with all truths but those of `keep` replaced; the wire, the items committed, and the log."""
@@ -187,7 +210,7 @@ def test_no_byte_before_a_commit_depends_on_a_truth_not_yet_committed(
     ports: list[int] = []
     first, items, log = serve_with(None, "first")
     assert log
-    assert len(first.commits) == len(items) == EPISODES * (PRACTICE + HELD_OUT)
+    assert len(first.commits) == len(items) == EPISODES * ROUNDS
     differing = 0
     for number, before in enumerate(first.commits):
         other, _, other_log = serve_with(set(items[:number]), f"other{number}")
