@@ -293,6 +293,7 @@ def test_who_has_not_accepted_sees_a_preview_and_nothing_is_recorded(call: Call)
         page = here.http.get(f"/mturk?{urlencode(ids)}", headers={"Accept": "text/html"}).text
         assert "preview" in page
         assert "/start" not in page
+        assert "your id on the site" in page
     assert here.post("/start", code="", agree="yes")["kind"] == "problem"
     assert here.count(tables.sittings) == 0
 

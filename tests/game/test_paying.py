@@ -26,14 +26,19 @@ PAY = '[pay]\ncurrency = "EUR"\nbase = "3.0"\nbonus_per_point = "0.05"'
     ],
 )
 def test_base_and_bonus_are_said_where_there_are_any(base: str, bonus: str, said: list[str], unsaid: list[str]) -> None:
-    words = pay_said(Pay(base=base, bonus_per_point=bonus), texts())
+    words = pay_said(Pay(base=base, bonus_per_point=bonus), texts(), platform="web")
     assert all(part in words for part in [*said, "Whoever invited you pays you."])
     assert not any(part in words for part in unsaid)
     assert bool(bonus_said(Pay(bonus_per_point=bonus), texts())) == (bonus != "0")
 
 
+def test_whom_a_platform_sent_is_told_that_the_platform_pays() -> None:
+    words = pay_said(Pay(base="3"), texts(), platform="prolific")
+    assert words.endswith("You are paid through the site where you found this task.")
+
+
 def test_without_pay_nothing_is_promised() -> None:
-    assert pay_said(Pay(), texts()) == bonus_said(Pay(), texts()) == ""
+    assert pay_said(Pay(), texts(), platform="web") == bonus_said(Pay(), texts()) == ""
     assert earned_said(Pay(), texts(), platform="web", stopped=False) == ""
 
 

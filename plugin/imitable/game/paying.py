@@ -8,8 +8,12 @@ from imitable.campaign import Pay
 from imitable_templates.texts import Texts
 
 
-def pay_said(pay: Pay, words: Texts) -> str:
-    """What a sitting earns, in a few sentences; empty when [pay] states nothing."""
+PAYING = ("prolific", "mturk")
+"""Platforms that hand over the money themselves."""
+
+
+def pay_said(pay: Pay, words: Texts, *, platform: str) -> str:
+    """What a sitting earns and who pays it, in a few sentences; empty when [pay] states nothing."""
     base, bonus = Decimal(pay.base) > 0, Decimal(pay.bonus_per_point) > 0
     said = []
     if base:
@@ -18,7 +22,7 @@ def pay_said(pay: Pay, words: Texts) -> str:
         key = "pay.bonus_too" if base else "pay.bonus"
         said.append(words.plain(key, amount=_amount(pay.bonus_per_point, pay, words)))
     if said:
-        said.append(words.plain("pay.by_whom"))
+        said.append(words.plain("pay.by_platform" if platform in PAYING else "pay.by_whom"))
     return " ".join(said)
 
 
@@ -37,7 +41,7 @@ def earned_said(pay: Pay, words: Texts, *, platform: str, stopped: bool) -> str:
     if Decimal(pay.bonus_per_point) > 0:
         said.append(words.plain("pay.earned_bonus", amount=_amount(pay.bonus_per_point, pay, words)))
     if said:
-        said.append(words.plain("pay.paid_next_platform" if platform in ("prolific", "mturk") else "pay.paid_next"))
+        said.append(words.plain("pay.paid_next_platform" if platform in PAYING else "pay.paid_next"))
     return " ".join(said)
 
 

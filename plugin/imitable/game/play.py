@@ -94,8 +94,11 @@ class Game:
                 known = find_sitting(connection, sitting_id_of(self.folder, entry.platform, entry.assignment))
                 if known is not None and known.ended_at is not None:
                     return self.show.done(connection, known.sitting_id)
+        platform = "mturk" if entry is None else entry.platform
+        paid = entry is None or bool(entry.platform_id)
         return Landing(
             campaign=config.campaign.name,
+            platform=platform,
             code=code,
             episodes=config.sitting.episodes,
             rounds=config.episode.rounds,
@@ -103,7 +106,7 @@ class Game:
             low=self.content.low,
             consent=self.consent,
             contact=config.study.contact,
-            pay="" if entry is not None and not entry.platform_id else pay_said(config.pay, self.texts),
+            pay=pay_said(config.pay, self.texts, platform=platform) if paid else "",
             resumed=known is not None,
             preview=entry is None,
         )

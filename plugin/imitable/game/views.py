@@ -90,6 +90,8 @@ class Landing:
 
     kind: ClassVar[str] = "landing"
     campaign: str
+    platform: str
+    """Who sent the annotator: `web` for a link."""
     code: str
     """The link's own code, to be posted back to /start."""
     episodes: int
