@@ -7,7 +7,6 @@ from decimal import Decimal
 from imitable.campaign import Pay
 from imitable_templates.texts import Texts
 
-
 PAYING = ("prolific", "mturk")
 """Platforms that hand over the money themselves."""
 
