@@ -106,7 +106,7 @@ class Worker:
         self.complaints: list[str] = []
         page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(30_000)
         page.goto(site.origin)
 
     @property
@@ -129,7 +129,7 @@ class Worker:
         self.page.wait_for_timeout(30)
         button.click()
         self.frame.page.wait_for_timeout(30)
-        for _ in range(200):
+        for _ in range(1000):
             if not self._same(main):
                 return
             self.page.wait_for_timeout(25)
