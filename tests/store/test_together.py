@@ -88,9 +88,8 @@ def test_nobody_is_told_of_success_when_the_commit_fails_and_only_who_made_it_fa
     assert links(store) == ["a", "b"]
 
 
+@pytest.mark.parametrize("either_store", ["sqlite"], indirect=True)  # it alone can be told that its disk is small
 def test_one_who_fills_the_disk_takes_nobody_along(store: Store) -> None:
-    if not store.one_writer:
-        pytest.skip("only SQLite can be told that its disk is small")
     with store.read() as connection:
         pages = connection.execute(text("PRAGMA page_count")).scalar_one()
     event.listen(store.engine, "connect", lambda made, _: made.execute(f"PRAGMA max_page_count={pages + 20}"))
