@@ -31,20 +31,25 @@ class Reply:
     raw: bytes
 
     @property
+    def _final(self) -> bytes:
+        """Without the `100 Continue` that may come before."""
+        return self.raw.partition(b"\r\n\r\n")[2] if self.raw.startswith(b"HTTP/1.1 100 ") else self.raw
+
+    @property
     def status(self) -> int:
         """Status of the (first) reply; 0 when there was none."""
-        return int(self.raw.split(b" ", 2)[1]) if self.raw.startswith(b"HTTP/1.1 ") else 0
+        return int(self._final.split(b" ", 2)[1]) if self._final.startswith(b"HTTP/1.1 ") else 0
 
     @property
     def headers(self) -> dict[str, str]:
         """Header fields by their names in lower case."""
-        lines = self.raw.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")[1:]
+        lines = self._final.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")[1:]
         return {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
     @property
     def body(self) -> bytes:
         """All bytes after the head."""
-        return self.raw.partition(b"\r\n\r\n")[2]
+        return self._final.partition(b"\r\n\r\n")[2]
 
     @property
     def view(self) -> dict[str, Any]:

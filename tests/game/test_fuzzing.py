@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from starlette.routing import Route
 
@@ -22,7 +22,8 @@ from wire import PATIENT, Reply, Wire, wired
 
 PLATFORMS = '[platform.prolific]\n[platform.mturk]\nworker_sites = ["https://worker.example"]\n'
 NAMES = ["token", "round_id", "guess", "step", "code", "agree", "episode_id", "fun", "interest", "explanation"]
-NAMES += ["pasted", "blurred", "away", "PROLIFIC_PID", "STUDY_ID", "SESSION_ID", "assignmentId", "workerId", "hitId"]
+NAMES += ["pasted", "copied", "blurs", "away_ms", "PROLIFIC_PID", "STUDY_ID", "SESSION_ID", "prolific_token"]
+NAMES += ["assignmentId", "workerId", "hitId", "turkSubmitTo"]
 ODD = [
     "",
     "0",
@@ -55,6 +56,9 @@ class Target(NamedTuple):
     paths: list[str]
     before: dict[str, Any]
 
+    def __repr__(self) -> str:
+        return "the server"  # a failing example is printed with it
+
 
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
@@ -74,6 +78,9 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
 def harmless(target: Target, reply: Reply, caplog: pytest.LogCaptureFixture) -> None:
     assert reply.status not in range(500, 600)
     assert b"Traceback" not in reply.raw
+    if reply.status:
+        assert reply.headers["x-content-type-options"] == "nosniff"
+        assert "set-cookie" not in reply.headers
     assert [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR] == []
     assert target.here.dump() == target.before
 
@@ -122,6 +129,52 @@ def test_any_path_and_any_body_move_nothing(
     harmless(target, target.wire.ask(method, path, body, {"Content-Type": kind}), caplog)
     caplog.clear()
     harmless(target, target.wire.ask("POST", "/guess", body, {"Content-Type": kind}), caplog)
+
+
+FIELD = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters=":"), min_size=1, max_size=30)
+HEADERS = ["Authorization", "Cookie", "Accept", "Accept-Language", "Content-Type", "Content-Length", "Host", "Range"]
+HEADERS += ["If-Modified-Since", "If-None-Match", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Expect"]
+HEADERS += ["Transfer-Encoding", "Content-Encoding", "Upgrade", "Connection", "Origin", "Access-Control-Request-Method"]
+ODD_VALUES = [
+    b"Bearer",
+    b"Bearer \xff",
+    b"bytes=0-,-1",
+    b"websocket",
+    b"100-continue",
+    b"chunked",
+    b"gzip",
+    b"-1",
+    b"1e9",
+]
+
+
+@SLOW
+@given(
+    method=st.sampled_from(METHODS),
+    path=st.integers(0, 1000),
+    headers=st.lists(
+        st.tuples(
+            st.sampled_from(HEADERS) | FIELD,
+            st.sampled_from(ODD_VALUES) | st.binary(max_size=60).map(lambda raw: raw.translate(None, b"\r\n\0")),
+        ),
+        max_size=6,
+    ),
+)
+@example(method="POST", path=0, headers=[("Expect", b"100-continue")])
+@example(method="GET", path=-2, headers=[("Range", b"bytes=0-,-1"), ("If-None-Match", b"*")])
+@example(method="GET", path=-2, headers=[("Range", b"bytes=5-1,0-0,9-")])
+@example(method="GET", path=-2, headers=[("If-Modified-Since", b"Thu, 01 Jan 2099 00:00:00 GMT")])
+@example(method="GET", path=0, headers=[("Upgrade", b"websocket"), ("Connection", b"Upgrade")])
+@example(method="POST", path=0, headers=[("Authorization", b"Bearer \xff\xfe.\x80")])
+def test_headers_of_any_kind_move_nothing(
+    target: Target, caplog: pytest.LogCaptureFixture, method: str, path: int, headers: list[tuple[str, bytes]]
+) -> None:
+    address = target.paths[path % len(target.paths)]
+    body = urlencode({"round_id": target.live["round_id"], "guess": "5"}).encode()
+    lines = [f"{name}: ".encode() + value for name, value in headers]
+    head = [f"{method} {address} HTTP/1.1".encode(), b"Host: t", *lines, f"Content-Length: {len(body)}".encode()]
+    caplog.clear()
+    harmless(target, target.wire.send(b"\r\n".join([*head, b"Connection: close", b"", body]), patience=0.5), caplog)
 
 
 @SLOW

@@ -160,7 +160,7 @@ class Health:
         await asyncio.wait({asked}, timeout=HEALTHY_WITHIN)
         if not asked.done():
             return _unwell(f"The database has not answered within {HEALTHY_WITHIN:g} second.")
-        return PlainTextResponse("ok\n", headers=_NOT_KEPT) if asked.result() else _unwell("The database is away.")
+        return PlainTextResponse("ok\n", headers=NOT_KEPT) if asked.result() else _unwell("The database is away.")
 
     def _answers(self) -> bool:
         try:
@@ -170,9 +170,9 @@ class Health:
         return True
 
 
-_NOT_KEPT = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+NOT_KEPT = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 def _unwell(what: str) -> Response:
     said = f"{what} The server's log says more; it goes on by itself once the database is back.\n"
-    return PlainTextResponse(said, status_code=503, headers=_NOT_KEPT)
+    return PlainTextResponse(said, status_code=503, headers=NOT_KEPT)

@@ -22,7 +22,7 @@ from starlette.staticfiles import StaticFiles
 
 from imitable.errors import GameError, ImitableError
 from imitable.game.conduct import read_signals
-from imitable.game.guard import Desk, Health, Paced
+from imitable.game.guard import NOT_KEPT, Desk, Health, Paced
 from imitable.game.limits import Pace, TooFast, TooSlow
 from imitable.game.pages import environment
 from imitable.game.play import Game
@@ -31,6 +31,8 @@ from imitable.game.views import Problem, View, as_json
 
 if TYPE_CHECKING:
     import os
+
+    from starlette.types import Message, Receive, Scope, Send
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +68,7 @@ def _routes(door: _Door, root: str) -> list[BaseRoute]:
         *(Route(path, door.landing) for path in sorted(landings)),
         *(Route(f"{root}/{platform}", door.arriving(platform)) for platform in ("mturk", "prolific")),
         Route(f"{root}/healthz", door.health.check),
-        Route(f"{root}/livez", lambda _request: PlainTextResponse("ok\n")),
+        Route(f"{root}/livez", lambda _request: PlainTextResponse("ok\n", headers=NOT_KEPT)),
         Mount(f"{root}/static", _Static(directory=str(files("imitable_templates.web").joinpath("static")))),
     ]
 
@@ -76,6 +78,14 @@ class _Static(StaticFiles):
 
     def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
         return super().lookup_path(path) if path.endswith((".css", ".js", ".svg")) else ("", None)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def unsniffed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"x-content-type-options", b"nosniff")]
+            await send(message)
+
+        await super().__call__(scope, receive, unsniffed)
 
 
 class _Door:
