@@ -106,10 +106,13 @@ class Wire:
         self.ask("GET", f"/j/{self.code}")
         self.ask("GET", f"/truths/{asked}")
         self.ask("POST", "/guess", b"\xff\xfe=&&&")
-        fields = urlencode({"token": f"{self.token}0", "round_id": asked, "guess": "5", "code": "t.x.y", **IDS})
+        given = {"round_id": asked, "step": "2", "guess": "5", "episode_id": "e_0", "fun": "1", "interest": "1", **IDS}
         for path in self.paths:
-            for method in ("GET", "HEAD", "OPTIONS", "POST"):
-                self.ask(method, f"{path}?{fields}", b"" if method == "HEAD" else fields.encode())
+            moves = path.endswith(("/guess", "/stop"))  # with the token these would go on, or end
+            for token in (f"{self.token}0",) if moves else (f"{self.token}0", self.token):
+                fields = urlencode({"token": token, "code": "t.x.y", **given})
+                for method in ("GET", "HEAD", "OPTIONS", "POST"):
+                    self.ask(method, f"{path}?{fields}", b"" if method == "HEAD" else fields.encode())
         for round_id in old[-2:]:
             self.post("/guess", token=self.token, round_id=round_id, guess="9")
 
