@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from scipy.stats import chisquare
 from sqlalchemy import func, select
 
-from imitable.game.views import Done, Round
+from imitable.game.views import Done, Landing, Round
 from imitable.store import tables
 from playing import Table
 
@@ -116,3 +116,21 @@ def test_the_items_of_a_target_take_turns_among_annotators(table: Set) -> None:
     for split, active, count in here.rows(of_item):
         times.setdefault((split, active), []).append(count)
     assert all(max(counts) - min(counts) <= 1 for counts in times.values())
+
+
+def test_who_returns_under_another_assignment_meets_no_target_and_no_item_again(table: Set) -> None:
+    here = table(targets=5, episodes=2, practice=2, held_out=1, more="[platform.prolific]\nplaces = 30\n")
+    for session in ("4" * 24, "5" * 24, "6" * 24):
+        landing = here.game.arrival("prolific", {"PROLIFIC_PID": "a" * 24, "STUDY_ID": "b" * 24, "SESSION_ID": session})
+        assert isinstance(landing, Landing)
+        token = here.game.start(landing.code, agreed=True)
+        for step in "123":
+            here.game.tutorial(token, step, "5")
+        here.play(token)
+    assert len(here.rows(select(tables.sittings.c.sitting_id))) == 3
+    assert len({row.annotator_id for row in here.rows(select(tables.episodes))}) == 1
+    targets = [row.target_id for row in here.rows(select(tables.episodes))]
+    assert sorted(targets) == sorted(set(targets))
+    assert len(targets) == 5, "all there are, and the third sitting ends after one"
+    items = [row.item_id for row in here.rows(select(tables.rounds))]
+    assert len(items) == len(set(items)) == 5 * 3
