@@ -97,11 +97,14 @@ class Signer:
         public = jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key(), as_dict=True)
         body = json.dumps({"keys": [{**public, "kid": "one", "use": "sig", "alg": "RS256"}]}).encode()
         self.asked = 0
+        self.answers = threading.Event()
+        self.answers.set()
         signer = self
 
         class Keys(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 signer.asked += 1
+                signer.answers.wait(5)
                 self.send_response(200)
                 self.end_headers()
                 self.wfile.write(body)
@@ -273,6 +276,22 @@ def test_when_the_keys_cannot_be_had_the_participant_is_asked_to_try_again(call:
     reply = here.http.get(f"/prolific?{urlencode({**IDS, 'prolific_token': signer.sign()})}")
     assert reply.status_code == 503
     assert "try again" in reply.json()["message"]
+
+
+def test_nobody_waits_for_the_keys_that_somebody_elses_address_needs(call: Call, signer: Signer) -> None:
+    here, before = call(secure(signer)), signer.asked
+    signer.answers.clear()
+    signed = {**IDS, "prolific_token": signer.sign()}
+    waiting = threading.Thread(target=here.get, args=("/prolific", signed))
+    waiting.start()
+    try:
+        while signer.asked == before:
+            time.sleep(0.01)
+        assert here.post("/start", code=here.here.links[0].code, agree="yes")["kind"] == "round"
+        assert waiting.is_alive()
+    finally:
+        signer.answers.set()
+        waiting.join()
 
 
 def test_a_worker_plays_a_hit_and_submits_it_where_it_came_from(call: Call) -> None:

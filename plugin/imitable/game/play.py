@@ -74,15 +74,18 @@ class Game:
         """
         return self._landing(self._who(code), code)
 
-    def arrival(self, platform: str, query: Query) -> Landing | Done:
-        """The page behind an address that a platform made: `prolific` or `mturk`. Records nothing. Raises GameError.
+    def entry(self, platform: str, query: Query) -> Entry | None:
+        """Who came by an address that a platform made, `prolific` or `mturk`; None for who only looks.
 
-        Raises PlatformError when Prolific's signing keys cannot be had.
+        Does not touch the store, and may wait for Prolific's signing keys. Raises GameError, and PlatformError when the
+        keys cannot be had.
         """
         if platform == "mturk":
-            entry = mturk_entry(self.folder, query)
-        else:
-            entry = prolific_entry(self.folder, query, self.signed_links)
+            return mturk_entry(self.folder, query)
+        return prolific_entry(self.folder, query, self.signed_links)
+
+    def arrival(self, entry: Entry | None) -> Landing | Done:
+        """The page that an entry leads to, or that of somebody who only looks. Records nothing."""
         return self._landing(entry, "" if entry is None else ticket_of(self.folder, entry, self.clock()))
 
     def _landing(self, entry: Entry | None, code: str) -> Landing | Done:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
@@ -54,7 +55,7 @@ def web_app(game: Game) -> Starlette:
     app = Starlette(
         routes=[route for under in dict.fromkeys((root, "")) for route in _routes(door, under)],
         middleware=[Middleware(Paced, pace=door.pace, refuse=door.problem, root=root)],
-        exception_handlers={404: door.missing, 405: door.missing, 500: door.broken},
+        exception_handlers={404: door.missing, 405: door.missing, 500: door.failed, ImitableError: door.failed},
     )
     # A redirect would send the code or the token on to the host that the client names, and from https to http.
     app.router.redirect_slashes = False
@@ -128,19 +129,14 @@ class _Door:
 
     async def landing(self, request: Request) -> Response:
         code = str(request.path_params.get("code", ""))
-        try:
-            return self._page(request, await self.desk.ask(self.game.landing, code))
-        except ImitableError as error:
-            return self.problem(request, error)
+        return self._page(request, await self.desk.ask(self.game.landing, code))
 
     def arriving(self, platform: str) -> Callable[[Request], Awaitable[Response]]:
         """The route of an address that a platform makes, with its ids in the query."""
 
         async def arrival(request: Request) -> Response:
-            try:
-                return self._page(request, await self.desk.ask(self.game.arrival, platform, request.query_params))
-            except ImitableError as error:
-                return self.problem(request, error)
+            entry = await run_in_threadpool(self.game.entry, platform, request.query_params)
+            return self._page(request, await self.desk.ask(self.game.arrival, entry))
 
         return arrival
 
@@ -148,13 +144,10 @@ class _Door:
         """A route that reads one form and answers with the view that follows."""
 
         async def answer(request: Request) -> Response:
-            try:
-                form = await _form(request)
-                request.state.token = form["token"]  # whose request it was, for the log; it keeps a hash
-                self.pace.session(form["token"])
-                view, token = await self.desk.ask(does, form)
-            except ImitableError as error:
-                return self.problem(request, error)
+            form = await _form(request)
+            request.state.token = form["token"]  # whose request it was, for the log; it keeps a hash
+            self.pace.session(form["token"])
+            view, token = await self.desk.ask(does, form)
             return self._page(request, view, token)
 
         return answer
@@ -162,7 +155,7 @@ class _Door:
     async def missing(self, request: Request, _error: Exception) -> Response:
         return self.problem(request, GameError("refused.no_page"), 404)
 
-    async def broken(self, request: Request, error: Exception) -> Response:
+    async def failed(self, request: Request, error: Exception) -> Response:
         return self.problem(request, error)
 
     def problem(self, request: Request, error: Exception, status: int = 400) -> Response:
