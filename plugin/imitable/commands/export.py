@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, func, select
 
 from imitable.commands.folders import built
 from imitable.errors import TablesError
@@ -92,7 +92,7 @@ def _guesses(connection: Connection) -> pd.DataFrame:
             guesses.away_seconds,
         )
         .select_from(tables.guesses)
-        .join(tables.rounds, and_(rounds.episode_id == guesses.episode_id, rounds.trial == guesses.trial))
+        .join(tables.rounds, tables.OF_ROUND)
         .join(tables.episodes, episodes.episode_id == guesses.episode_id)
         .join(tables.sitting_episodes, tables.sitting_episodes.c.episode_id == episodes.episode_id)
         .join(tables.sittings, sittings.sitting_id == tables.sitting_episodes.c.sitting_id)

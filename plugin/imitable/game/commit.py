@@ -100,13 +100,7 @@ _FIND_ROUND = Quick(
     .join(tables.sitting_episodes, tables.sitting_episodes.c.sitting_id == tables.sittings.c.sitting_id)
     .join(tables.episodes, tables.episodes.c.episode_id == tables.sitting_episodes.c.episode_id)
     .join(tables.rounds, tables.rounds.c.episode_id == tables.episodes.c.episode_id)
-    .outerjoin(
-        tables.guesses,
-        and_(
-            tables.guesses.c.episode_id == tables.rounds.c.episode_id,
-            tables.guesses.c.trial == tables.rounds.c.trial,
-        ),
-    )
+    .outerjoin(tables.guesses, tables.OF_ROUND)
     .where(tables.rounds.c.round_id == bindparam("round"), tables.sittings.c.sitting_id == bindparam("sitting"))
     .with_for_update(of=tables.sittings)
 )
@@ -123,13 +117,7 @@ _ANSWERED = Quick(
         tables.truths.c.truth,
         tables.guesses.c.answered_at,
     )
-    .join(
-        tables.rounds,
-        and_(
-            tables.rounds.c.episode_id == tables.guesses.c.episode_id,
-            tables.rounds.c.trial == tables.guesses.c.trial,
-        ),
-    )
+    .join(tables.rounds, tables.OF_ROUND)
     .outerjoin(
         tables.truths,
         and_(
@@ -146,13 +134,7 @@ _ANSWERED = Quick(
 _SHADES = Quick(
     select(tables.shades)
     .join(tables.rounds, tables.rounds.c.item_id == tables.shades.c.item_id)
-    .join(
-        tables.guesses,
-        and_(
-            tables.guesses.c.episode_id == tables.rounds.c.episode_id,
-            tables.guesses.c.trial == tables.rounds.c.trial,
-        ),
-    )
+    .join(tables.guesses, tables.OF_ROUND)
     .where(tables.rounds.c.round_id == bindparam("round"), tables.rounds.c.phase == "practice")
 )
 

@@ -4,7 +4,7 @@ guesses already say it, and one annotator plays one target once ever.
 
 from __future__ import annotations
 
-from sqlalchemy import and_, case, select
+from sqlalchemy import case, select
 
 from imitable.store import tables
 
@@ -20,13 +20,7 @@ EXPOSURES = (
     )
     .select_from(tables.rounds)
     .join(tables.episodes, tables.episodes.c.episode_id == tables.rounds.c.episode_id)
-    .outerjoin(
-        tables.guesses,
-        and_(
-            tables.guesses.c.episode_id == tables.rounds.c.episode_id,
-            tables.guesses.c.trial == tables.rounds.c.trial,
-        ),
-    )
+    .outerjoin(tables.guesses, tables.OF_ROUND)
     .where(tables.rounds.c.shown_at.is_not(None), tables.rounds.c.phase != "check")
     .order_by(tables.episodes.c.annotator_id, tables.episodes.c.target_id, tables.rounds.c.trial)
 )

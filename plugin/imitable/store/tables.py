@@ -21,6 +21,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    and_,
     true,
 )
 
@@ -229,6 +230,9 @@ guesses = Table(
 )
 """Committed guesses: the first write wins, nothing is ever updated. The last four are what the round's page told of
 itself (`game/conduct.py`), empty where it told nothing."""
+
+OF_ROUND = and_(guesses.c.episode_id == rounds.c.episode_id, guesses.c.trial == rounds.c.trial)
+"""Joins a round and its committed guess."""
 
 planned = Table(
     "planned",
