@@ -23,15 +23,6 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    ),
-    "Referrer-Policy": "no-referrer",
-}
-
 _PAGES: tuple[tuple[str, Callable[[View], bool]], ...] = (
     ("The warm-up", lambda view: view.kind == "round"),
     ("A round with an answer", lambda view: view.kind == "round" and not getattr(view, "tutorial", True)),
@@ -87,32 +78,36 @@ def preview_app(game: Game) -> Starlette:
     from starlette.routing import Mount, Route
 
     import imitable_templates.web
+    from imitable.game.guard import NOT_KEPT
     from imitable.game.pages import environment
+    from imitable.game.policy import Policy
     from imitable.game.web import web_app
     from imitable_templates.texts import SHIPPED
 
     pages = environment(imitable_templates.web.__path__[0], words=game.texts)
+    policy = Policy(game.folder.config)
     numbers = count(1)
 
-    def listed() -> str:
+    def listed(nonce: str) -> str:
         return pages.get_template("preview.html.j2").render(
             view=SimpleNamespace(kind="preview"),
             token="",
             title=game.folder.config.campaign.name,
             static="/static/",
             root="",
-            nonce="",
-            referrer=_HEADERS["Referrer-Policy"],
+            nonce=nonce,
+            referrer=policy.referrer,
             code=_link(game, next(numbers)),
             untranslated=game.texts.untranslated,
             buttons=[button for name, there in _PAGES for button in _buttons(game, next(numbers), name, there)],
         )
 
     async def index(_request: Request) -> Response:
-        return HTMLResponse(await run_in_threadpool(listed), headers=_HEADERS)
+        nonce = game.fresh_name()
+        return HTMLResponse(await run_in_threadpool(listed, nonce), headers=policy.headers(nonce))
 
     async def catalogue(_request: Request) -> Response:
-        return FileResponse(SHIPPED / "en.toml", filename="en.toml", media_type="application/toml", headers=_HEADERS)
+        return FileResponse(SHIPPED / "en.toml", filename="en.toml", media_type="application/toml", headers=NOT_KEPT)
 
     return Starlette(routes=[Route("/", index), Route("/en.toml", catalogue), Mount("/", web_app(game))])
 
