@@ -17,8 +17,6 @@ a user raw.
 
 from __future__ import annotations
 
-from imitable_templates.texts import texts
-
 
 class ImitableError(Exception):
     """Root of the tree. The text is one or two plain sentences, the last of them the next action."""
@@ -52,6 +50,8 @@ class GameError(ImitableError):
     """A request that the game refuses, and tells the annotator so in the campaign's language. `str` is the English."""
 
     def __init__(self, key: str, **fields: object) -> None:
+        from imitable_templates.texts import texts
+
         super().__init__(texts().plain(key, **fields))
         self.key = key
         """Key of its words in the catalogue of texts, and with `fields` what is filled in."""

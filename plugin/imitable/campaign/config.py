@@ -64,9 +64,9 @@ _FORMS = {
     "model.name": "must be one line that does not begin or end with a space",
     "campaign.name": "must be letters, digits, spaces, _, . or -, at most 80, and begin with a letter or digit",
     "document": "must be 'text' or 'block:N', such as 'block:10'",
-    "public_url": "must be a web address that begins with http:// or https://",
     **dict.fromkeys(
-        ("keys_url", "completion_url", "endpoint_url"), "must be a web address that begins with http:// or https://"
+        ("public_url", "keys_url", "completion_url", "endpoint_url"),
+        "must be a web address that begins with http:// or https://",
     ),
     "study.language": "must be a language tag, such as 'de' or 'pt-BR'",
     "currency": "must be three capital letters, such as 'USD'",

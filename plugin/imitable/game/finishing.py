@@ -13,10 +13,10 @@ def finish_of(folder: Folder, sitting: Any) -> Finish | None:
     platforms = folder.config.platform
     if sitting.platform == "prolific" and platforms.prolific is not None:
         code = completion_code(folder, stopped=sitting.ended_by == "stopped")
-        return Finish("prolific", f"{platforms.prolific.completion_url}?cc={code}", code)
+        return Finish(f"{platforms.prolific.completion_url}?cc={code}", code)
     if sitting.platform == "mturk" and sitting.return_to:
         fields = (("assignmentId", sitting.submission), ("receipt", receipt(folder, sitting.sitting_id)))
-        return Finish("mturk", f"{sitting.return_to}/mturk/externalSubmit", fields=fields)
+        return Finish(f"{sitting.return_to}/mturk/externalSubmit", fields=fields)
     return None
 
 

@@ -181,7 +181,6 @@ class Questions:
 class Finish:
     """How the annotator tells a platform that the sitting is over."""
 
-    platform: str
     url: str
     """Where the button leads."""
     code: str = ""

@@ -32,7 +32,7 @@
     const set = value !== "" && Number.isFinite(Number(value));
     slider.classList.toggle("unset", !set);
     slider.value = set ? value : (Number(slider.min) + Number(slider.max)) / 2;
-    slider.setAttribute("aria-valuetext", set ? String(Number(value)).replace(".", texts.decimal).replace("-", texts.minus) : texts.not_set);
+    slider.setAttribute("aria-valuetext", set ? written(value) : texts.not_set);
     if (set) complain("");
   };
 
@@ -42,6 +42,8 @@
     box.value = String(Math.round(within * 10) / 10);
     show(box.value);
   };
+
+  const written = (number) => String(Number(number)).replace(".", texts.decimal).replace("-", texts.minus);
 
   const complain = (message) => {
     const error = $("#error");
@@ -53,8 +55,7 @@
   const refusal = () => {
     const box = $("#guess");
     const said = box.value === "" ? texts.no_guess : box.validity.valid ? "" : texts.off_scale;
-    const end = (number) => String(Number(number)).replace("-", texts.minus);
-    return said.replaceAll("{low}", end(box.min)).replaceAll("{high}", end(box.max));
+    return said.replaceAll("{low}", written(box.min)).replaceAll("{high}", written(box.max));
   };
 
   // ---- moving from page to page ----
