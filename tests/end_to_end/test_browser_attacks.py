@@ -6,13 +6,12 @@ from __future__ import annotations
 
 import csv
 import json
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from end_to_end.other_site import OtherSite
 from end_to_end.visiting import Visitor
 from playwright.sync_api import Browser
 from sqlalchemy import select
@@ -115,49 +114,30 @@ def test_hostile_texts_contact_and_consent_are_shown_to_the_letter_and_run_nothi
     context.close()
 
 
-class EvilSite:
+class EvilSite(OtherSite):
     """A page of another origin that sends forms to the game as soon as it is opened, and frames it."""
 
     def __init__(self, game: str) -> None:
+        super().__init__()
         forms = "".join(
             f'<iframe name="f{at}"></iframe><form id="p{at}" method="post" target="f{at}" action="{game}/{name}">'
-            f'<input name="round_id" value="{round_id}"><input name="guess" value="5"><input name="step" value="1">'
+            f'<input name="round_id" value="1"><input name="guess" value="5"><input name="step" value="1">'
             f'<input name="fun" value="1"><input name="interest" value="1"><input name="agree" value="yes"></form>'
-            for at, (name, round_id) in enumerate(
-                (name, "1") for name in ("play", "guess", "tutorial", "answers", "stop", "start")
-            )
+            for at, name in enumerate(("play", "guess", "tutorial", "answers", "stop", "start"))
         )
-        page = f"""<!doctype html><title>Evil</title><iframe id="framed" src="{game}/"></iframe>{forms}
+        self.page = f"""<!doctype html><title>Evil</title><iframe id="framed" src="{game}/"></iframe>{forms}
 <script>
 for (const form of document.querySelectorAll("form")) form.submit();
 window.read = fetch("{game}/play", {{ method: "POST", credentials: "include", body: new URLSearchParams({{ a: 1 }}) }})
   .then(reply => reply.text()).catch(() => "refused");
 </script>"""
-        site = self
-        self.asked = 0
-
-        class Pages(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                site.asked += 1
-                self.send_response(200)
-                self.send_header("Content-Type", "text/html; charset=utf-8")
-                self.end_headers()
-                self.wfile.write(page.encode())
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Pages)
-        self.origin = f"http://localhost:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
 
 @pytest.fixture
 def evil(server: Server) -> Iterator[EvilSite]:
     made = EvilSite(server.address)
     yield made
-    made.server.shutdown()
-    made.server.server_close()
+    made.close()
 
 
 def test_another_site_cannot_move_read_or_frame_a_game_that_is_open_in_the_next_tab(

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterator
 from html import escape
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import urlencode
 
 import pytest
+from end_to_end.other_site import OtherSite
 from playwright.sync_api import Browser, BrowserContext, ElementHandle, Error, Frame, Page
 from sqlalchemy import select
 
@@ -30,51 +29,21 @@ USUAL = "allow-scripts allow-same-origin allow-forms allow-popups"
 OPAQUE = "allow-scripts allow-forms"
 
 
-class WorkerSite:
-    """The site of a platform: it frames the task and takes the submission. Its host is not the game's."""
-
-    def __init__(self) -> None:
-        self.frame = ""
-        """What the page holds."""
-        self.submitted: list[dict[str, list[str]]] = []
-        self.origins: list[str | None] = []
-        site = self
-
-        class Pages(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self._say(f"<!doctype html><title>Worker site</title><h1>Tasks</h1>{site.frame}")
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-                site.submitted.append({"path": [self.path], **parse_qs(body)})
-                site.origins.append(self.headers["Origin"])
-                self._say("<!doctype html><title>Thanks</title><h1>Submitted</h1>")
-
-            def _say(self, page: str) -> None:
-                self.send_response(200)
-                self.send_header("Content-Type", "text/html; charset=utf-8")
-                self.end_headers()
-                self.wfile.write(page.encode())
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Pages)
-        self.origin = f"http://localhost:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+class WorkerSite(OtherSite):
+    """The site of a platform: it frames the task and takes the submission."""
 
     def show(self, game: str, ids: dict[str, str], sandbox: str) -> None:
         """Put the task into the page."""
         address = f"{game}/mturk?{urlencode({**ids, 'turkSubmitTo': self.origin})}"
-        self.frame = f'<iframe sandbox="{sandbox}" src="{escape(address)}" width="900" height="800"></iframe>'
+        frame = f'<iframe sandbox="{sandbox}" src="{escape(address)}" width="900" height="800"></iframe>'
+        self.page = f"<!doctype html><title>Worker site</title><h1>Tasks</h1>{frame}"
 
 
 @pytest.fixture
 def site() -> Iterator[WorkerSite]:
     made = WorkerSite()
     yield made
-    made.server.shutdown()
-    made.server.server_close()
+    made.close()
 
 
 @pytest.fixture
@@ -206,5 +175,4 @@ def test_another_site_cannot_frame_the_task(game: Server, site: WorkerSite, work
         assert any("frame-ancestors" in said for said in person.complaints)
         assert person.frame.locator("main").count() == 0
     finally:
-        stranger.server.shutdown()
-        stranger.server.server_close()
+        stranger.close()
