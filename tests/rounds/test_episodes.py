@@ -165,3 +165,6 @@ def test_what_accounts_in_league_know_of_anothers_items_is_what_the_docs_say() -
         measured = float(np.mean([known_before(accounts, of=9, rng=rng) for _ in range(400)]))
         assert abs(measured - share) < 0.03, accounts
     assert len(said) == 4
+    [first] = re.findall(r"the first to play a target know (\d+) %", docs)
+    measured = float(np.mean([known_before(4, of=4, rng=rng) for _ in range(400)]))
+    assert abs(measured - int(first) / 100) < 0.03
