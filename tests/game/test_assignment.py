@@ -121,7 +121,8 @@ def test_the_items_of_a_target_take_turns_among_annotators(table: Set) -> None:
 def test_who_returns_under_another_assignment_meets_no_target_and_no_item_again(table: Set) -> None:
     here = table(targets=5, episodes=2, practice=2, held_out=1, more="[platform.prolific]\nplaces = 30\n")
     for session in ("4" * 24, "5" * 24, "6" * 24):
-        landing = here.game.arrival("prolific", {"PROLIFIC_PID": "a" * 24, "STUDY_ID": "b" * 24, "SESSION_ID": session})
+        ids = {"PROLIFIC_PID": "a" * 24, "STUDY_ID": "b" * 24, "SESSION_ID": session}
+        landing = here.game.arrival(here.game.entry("prolific", ids))
         assert isinstance(landing, Landing)
         token = here.game.start(landing.code, agreed=True)
         for step in "123":
