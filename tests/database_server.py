@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -69,7 +70,8 @@ class PostgreSQL:
     def _signal(self, number: signal.Signals) -> None:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text(encoding="ascii")
         for pid in (self.process.pid, *map(int, children.split())):
-            os.kill(pid, number)
+            with contextlib.suppress(ProcessLookupError):  # a worker may end between the list and the signal
+                os.kill(pid, number)
 
     def admin(self, **more: Any) -> Any:
         """A connection of its owner."""
