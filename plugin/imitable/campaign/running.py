@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -132,9 +132,22 @@ class Web(Table):
 class LabelStudio(Table):
     """[platform.label_studio]"""
 
-    url: str = "http://localhost:8080"
-    annotators_per_target: int = Field(default=10, ge=1)
+    url: WebAddress = "http://localhost:8080"
+    """The server, as this machine reaches it."""
+    mode: Literal["interactive", "webhook", "plain"] = "interactive"
+    """`interactive`: a task is an episode, and the truth comes after every guess. `webhook`: a task is a round, and the
+    next one tells how the last one went. `plain`: no feedback, and nothing of ours has to run."""
+    annotators_per_target: int = Field(default=4, ge=1)
+    """Episodes to publish for each target and level; the pools that imitable starts with hold four that share no
+    item."""
+    accounts: str = ""
+    """A CSV beside campaign.toml with a column `email`, and `token` (a personal access token) where it is known: who
+    plays. Without it, everybody in the organization but the account that publishes."""
+    backend_url: WebAddress | None = None
+    """Where Label Studio reaches 'imitable serve'; without it [serve] public_url, or port 8000 of this machine."""
     proxied: bool = False
+    """True: annotators reach Label Studio only through the proxy of 'imitable label-studio doctor', which hides other
+    people's tasks; then items are shared as everywhere else."""
 
 
 class Prolific(Table):

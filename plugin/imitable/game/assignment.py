@@ -3,16 +3,18 @@
 A sitting's first target is drawn uniformly from the targets with a place left. The others get what `imitable assign`
 planned for them: a target and level named in that plan its probability, and all others together what is left, at random
 among those with most places left; without a plan that is everything. A place is a finished episode of a (target,
-level), counted for each platform; an unfinished one holds its place until it is abandoned.
+level), counted for each platform; an unfinished one holds its place until it is abandoned, or for good where tasks are
+made before anybody plays (`reserving.py`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
-from sqlalchemy import Connection, bindparam, func, insert, or_, select
+from sqlalchemy import Connection, bindparam, func, insert, or_, select, true
 
 from imitable.campaign import Folder
 from imitable.errors import StoreError
@@ -23,6 +25,9 @@ from imitable.store import tables
 
 Left = dict[str, dict[str, int]]
 """Places left by target and level."""
+
+Pools = dict[str, Sequence[tuple[str, bool]]]
+"""`practice` and `held_out`: (item_id, drawn from an active stratum)."""
 
 _ROUNDING = 1e-6
 """What a plan's probabilities may fall short of 1 and still name everything."""
@@ -55,9 +60,13 @@ def assign_next(
     annotator_id: str,
     platform: str,
     now: datetime,
+    lasting: bool = False,
+    given: set[str] | None = None,
 ) -> str | None:
     """Begin the sitting's next episode and return its id; None when nothing is left for this annotator.
 
+    With `lasting`, an unfinished episode holds its place for good. `given` are item ids that may not be given again:
+    the episode avoids them and adds its own, and a target has no place left without enough others.
     Runs in the caller's transaction, which holds the campaign's row, so that two sittings cannot take one place.
     Raises StoreError when `content` is of another build than the store: once an episode is there, no build replaces it.
     """
@@ -71,7 +80,10 @@ def assign_next(
     ).scalar_one()
     if place >= folder.config.sitting.episodes:
         return None
-    left = _places_left(connection, folder, content, annotator_id, platform, now)
+    cutoff = None if lasting else now - timedelta(minutes=folder.config.episode.abandon_after_minutes)
+    left = _places_left(connection, folder, content, annotator_id, platform, cutoff)
+    if given is not None:
+        left = {target: levels for target, levels in left.items() if _enough(folder, content, target, given)}
     open_targets = {target: levels for target, levels in left.items() if any(n > 0 for n in levels.values())}
     if not open_targets:
         return None
@@ -93,7 +105,7 @@ def assign_next(
     connection.execute(
         insert(tables.sitting_episodes).values(sitting_id=sitting_id, place=place, episode_id=episode_id)
     )
-    _plan(connection, folder, content, episode_id, chosen.target_id)
+    _plan(connection, folder, content, episode_id, chosen.target_id, given)
     return episode_id
 
 
@@ -131,18 +143,26 @@ def _among(left: Left, assigned_by: str, rng: np.random.Generator, share: float 
 
 
 def _places_left(
-    connection: Connection, folder: Folder, content: Content, annotator_id: str, platform: str, now: datetime
+    connection: Connection,
+    folder: Folder,
+    content: Content,
+    annotator_id: str,
+    platform: str,
+    cutoff: datetime | None,
 ) -> Left:
-    """Places left on this platform by target and level, over the targets that this annotator has not played."""
+    """Places left on this platform by target and level, over the targets that this annotator has not played.
+
+    An unfinished episode that was not seen since `cutoff` holds none.
+    """
     episode = folder.config.episode
     wanted = folder.config.platform.annotators_per_target(platform)
-    cutoff = now - timedelta(minutes=episode.abandon_after_minutes)
     episodes = tables.episodes.c
+    holds = true() if cutoff is None else or_(episodes.completed_at.is_not(None), episodes.last_seen_at > cutoff)
     held = connection.execute(
         select(episodes.target_id, episodes.level, func.count().label("n"))
         .join(tables.identities, tables.identities.c.annotator_id == episodes.annotator_id)
         .where(tables.identities.c.platform == platform)
-        .where(or_(episodes.completed_at.is_not(None), episodes.last_seen_at > cutoff))
+        .where(holds)
         .group_by(episodes.target_id, episodes.level)
     )
     taken = {(row.target_id, row.level): row.n for row in held}
@@ -160,11 +180,28 @@ def _level(left: dict[str, int], rng: np.random.Generator) -> tuple[str, float]:
     return among[int(rng.integers(len(among)))], 1 / len(among)
 
 
-def _plan(connection: Connection, folder: Folder, content: Content, episode_id: str, target_id: str) -> None:
-    episode = folder.config.episode
+def _enough(folder: Folder, content: Content, target_id: str, given: set[str]) -> bool:
+    """Whether an episode of a target can be had from items that nobody was given."""
+    pools, episode = _without(content.targets[target_id].pools, given), folder.config.episode
+    return len(pools["practice"]) >= episode.practice and len(pools["held_out"]) >= episode.held_out
+
+
+def _without(pools: Pools, given: set[str]) -> Pools:
+    return {split: [item for item in pool if item[0] not in given] for split, pool in pools.items()}
+
+
+def _plan(
+    connection: Connection,
+    folder: Folder,
+    content: Content,
+    episode_id: str,
+    target_id: str,
+    given: set[str] | None,
+) -> None:
+    episode, pools = folder.config.episode, content.targets[target_id].pools
     used = connection.execute(_USED, {"target": target_id})
     plan = plan_rounds(
-        content.targets[target_id].pools,
+        pools if given is None else _without(pools, given),
         practice=episode.practice,
         held_out=episode.held_out,
         rng=np.random.default_rng(int(folder.derive("plan", episode_id), 16)),
@@ -176,6 +213,8 @@ def _plan(connection: Connection, folder: Folder, content: Content, episode_id: 
     for one in plan:
         if one.phase == "check":
             keep_check(connection, target_id, one.item_id, content.checks)
+        elif given is not None:
+            given.add(one.item_id)
     connection.execute(
         insert(tables.rounds),
         [

@@ -61,7 +61,13 @@ def sitting_id_of(folder: Folder, platform: str, assignment: str) -> str:
 
 
 def open_sitting(
-    connection: Connection, folder: Folder, entry: Entry, *, consent_version: str, now: datetime
+    connection: Connection,
+    folder: Folder,
+    entry: Entry,
+    *,
+    consent_version: str,
+    now: datetime,
+    tutorial_step: int = 0,
 ) -> tuple[str, bool]:
     """Begin the sitting of an assignment, or find the one that was begun. Returns its id, and True if it is new.
 
@@ -86,7 +92,7 @@ def open_sitting(
         "proven": entry.proven,
         "consent_version": consent_version,
         "started_at": now,
-        "tutorial_step": 0,
+        "tutorial_step": tutorial_step,
     }
     owner = connection.execute(
         select(tables.sittings.c.annotator_id).where(tables.sittings.c.sitting_id == sitting_id)

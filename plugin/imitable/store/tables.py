@@ -221,15 +221,16 @@ guesses = Table(
     Column("episode_id", ForeignKey(episodes.c.episode_id), primary_key=True),
     Column("trial", Integer, primary_key=True),
     Column("guess", Float, nullable=False),
-    Column("seconds", Float, nullable=False),
+    Column("seconds", Float),
     Column("answered_at", _TIME, nullable=False),
     Column("pasted", Boolean),
     Column("copied", Boolean),
     Column("blurs", Integer),
     Column("away_seconds", Float),
 )
-"""Committed guesses: the first write wins, nothing is ever updated. The last four are what the round's page told of
-itself (`game/conduct.py`), empty where it told nothing."""
+"""Committed guesses: the first write wins, nothing is ever updated. `seconds` is empty where nobody of ours saw the
+round being shown. The last four are what the round's page told of itself (`game/conduct.py`), empty where it told
+nothing."""
 
 OF_ROUND = and_(guesses.c.episode_id == rounds.c.episode_id, guesses.c.trial == rounds.c.trial)
 """Joins a round and its committed guess."""
@@ -258,3 +259,43 @@ answers = Table(
 """The three questions after an episode."""
 
 Index("ix_episodes_annotator_id_started_at", episodes.c.annotator_id, episodes.c.started_at)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("task_key", _ID, primary_key=True),
+    Column("episode_id", ForeignKey(episodes.c.episode_id), nullable=False),
+    Column("trial", Integer, nullable=False),
+    Column("platform", String(40), nullable=False),
+    Column("project", String(40), nullable=False),
+    Column("external_id", String(40)),
+    Column("published_at", _TIME, nullable=False),
+    UniqueConstraint("episode_id", "trial"),
+)
+"""What was put on a platform that keeps tasks: a whole episode (`trial` 0) or one of its rounds. `task_key` is our own
+key, which stands in the task's data; `external_id` is the platform's, empty until it said so."""
+
+heard = Table(
+    "heard",
+    metadata,
+    Column("platform", String(40), primary_key=True),
+    Column("annotation_id", String(40), primary_key=True),
+    Column("task_key", ForeignKey(tasks.c.task_key), nullable=False, index=True),
+    Column("completed_by", String(200), nullable=False),
+    Column("updated_at", _TIME, nullable=False),
+    Column("lead_time", Float),
+    Column("cancelled", Boolean, nullable=False),
+    Column("result", JSON, nullable=False),
+    Column("first_result", JSON, nullable=False),
+    Column("gone_at", _TIME),
+)
+"""What the platform last said of each annotation, and first: to tell what was edited or deleted there. Not the record:
+that is `guesses`. `completed_by` is who the platform says it is."""
+
+pulls = Table(
+    "pulls",
+    metadata,
+    Column("platform", String(40), primary_key=True),
+    Column("up_to", _TIME, nullable=False),
+)
+"""Up to when a platform was asked what changed, by its own clock."""

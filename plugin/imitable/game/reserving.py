@@ -1,0 +1,164 @@
+"""Episodes that are planned before anybody plays: for platforms that keep tasks, where each is made for its annotator.
+
+A reserved sitting has its places and items from the day it is published. It begins, with consent, when its annotator
+does; until then no round of it was shown.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+from sqlalchemy import Connection, select
+
+from imitable.campaign import Folder
+from imitable.errors import PlatformError
+from imitable.game import toy
+from imitable.game.assignment import assign_next
+from imitable.game.content import Content
+from imitable.game.hosts import Entry
+from imitable.game.sessions import open_sitting
+from imitable.rounds.episodes import Phase
+from imitable.store import Store, tables
+
+
+@dataclass(frozen=True)
+class ReservedRound:
+    """One round of a reserved episode, with nothing that tells its truth."""
+
+    round_id: str
+    trial: int
+    phase: Phase
+    item_id: str
+
+
+@dataclass(frozen=True)
+class Reserved:
+    """An episode that waits for its annotator."""
+
+    episode_id: str
+    sitting_id: str
+    place: int
+    """Of the episode in its sitting, from 0."""
+    name: str
+    """What the platform calls the annotator."""
+    target_id: str
+    level: str
+    rounds: tuple[ReservedRound, ...]
+    """In the order of their trials."""
+
+
+def reserve(
+    store: Store,
+    folder: Folder,
+    content: Content,
+    *,
+    platform: str,
+    names: Sequence[str],
+    share_items: bool,
+    now: datetime,
+    dry_run: bool = False,
+) -> list[Reserved]:
+    """A sitting for each of these annotators, planned to its end, or the one that was planned before.
+
+    Unless `share_items`, no item of a target is given to two annotators of this platform. With `dry_run` nothing is
+    kept. Raises PlatformError, and keeps nothing, when the pools are too small for that; it says the sizes needed.
+    """
+    with store.write() as connection:
+        given = None if share_items else _given(connection, platform)
+        for name in names:
+            _reserve_one(connection, folder, content, Entry(platform, name, name, proven=True), given, now)
+        made = reserved(connection, platform=platform)
+        if given is not None:
+            _refuse_small_pools(folder, content, platform, names, made)
+        if dry_run:
+            connection.rollback()
+    return [one for one in made if one.name in names]
+
+
+def _given(connection: Connection, platform: str) -> set[str]:
+    """Every item that stands in a plan of somebody of this platform."""
+    return set(
+        connection.execute(
+            select(tables.rounds.c.item_id)
+            .join(tables.episodes, tables.episodes.c.episode_id == tables.rounds.c.episode_id)
+            .join(tables.identities, tables.identities.c.annotator_id == tables.episodes.c.annotator_id)
+            .where(tables.identities.c.platform == platform, tables.rounds.c.phase != "check")
+        ).scalars()
+    )
+
+
+def _reserve_one(
+    connection: Connection, folder: Folder, content: Content, entry: Entry, given: set[str] | None, now: datetime
+) -> None:
+    sitting_id, _new = open_sitting(connection, folder, entry, consent_version="", tutorial_step=toy.ROUNDS, now=now)
+    annotator_id = folder.annotator_id(entry.platform, entry.platform_id)
+    while assign_next(
+        connection,
+        folder,
+        content,
+        sitting_id=sitting_id,
+        annotator_id=annotator_id,
+        platform=entry.platform,
+        now=now,
+        lasting=True,
+        given=given,
+    ):
+        pass
+
+
+def reserved(connection: Connection, *, platform: str) -> list[Reserved]:
+    """The reserved episodes of a platform, in the order of annotators and places."""
+    episodes, rounds = tables.episodes.c, tables.rounds.c
+    found = connection.execute(
+        select(
+            episodes.episode_id,
+            tables.sitting_episodes.c.sitting_id,
+            tables.sitting_episodes.c.place,
+            tables.identities.c.platform_id,
+            episodes.target_id,
+            episodes.level,
+            rounds.round_id,
+            rounds.trial,
+            rounds.phase,
+            rounds.item_id,
+        )
+        .select_from(tables.episodes)
+        .join(tables.identities, tables.identities.c.annotator_id == episodes.annotator_id)
+        .join(tables.sitting_episodes, tables.sitting_episodes.c.episode_id == episodes.episode_id)
+        .join(tables.rounds, rounds.episode_id == episodes.episode_id)
+        .where(tables.identities.c.platform == platform)
+        .order_by(tables.identities.c.platform_id, tables.sitting_episodes.c.place, rounds.trial)
+    ).all()
+    made = []
+    for _, group in groupby(found, key=lambda row: row.episode_id):
+        rows = list(group)
+        first = rows[0]
+        asked = tuple(ReservedRound(row.round_id, row.trial, row.phase, row.item_id) for row in rows)
+        made.append(Reserved(*first[:6], asked))
+    return made
+
+
+def _refuse_small_pools(
+    folder: Folder, content: Content, platform: str, names: Sequence[str], made: Sequence[Reserved]
+) -> None:
+    """Raise PlatformError when somebody has too few episodes although a target has places left: for want of items."""
+    config = folder.config
+    wanted = config.platform.annotators_per_target(platform) * len(config.episode.levels)
+    held = Counter(one.target_id for one in made)
+    open_targets = {target for target in content.targets if held[target] < wanted}
+    played: dict[str, set[str]] = {name: set() for name in (*names, *(one.name for one in made))}
+    for one in made:
+        played[one.name].add(one.target_id)
+    if all(len(mine) >= config.sitting.episodes or open_targets <= mine for mine in played.values()):
+        return
+    most = min(wanted, len(played))
+    needed = f"pool = {{ practice = {most * config.episode.practice}, held_out = {most * config.episode.held_out} }}"
+    raise PlatformError(
+        f"The pools are too small for {len(played)} annotators: what was revealed to one can be read by all, so no "
+        f"item of a target may go to two of them. Nothing was made. Set [episode] {needed} and build again, invite fewer "
+        "annotators, or lower annotators_per_target; where a proxy hides other people's tasks, set proxied = true."
+    )

@@ -1,0 +1,76 @@
+"""Episodes that are planned before anybody plays, for platforms that keep tasks."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from imitable.campaign import Folder
+from imitable.errors import PlatformError
+from imitable.game.content import read_content
+from imitable.game.reserving import Reserved, reserve, reserved
+from imitable.store import open_store, tables
+from imitable.testing import invented_campaign
+
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def campaign(tmp_path: Path) -> Folder:
+    """Three targets, of which each holds four episodes that share no item."""
+    wanted = "[platform.label_studio]\nannotators_per_target = 8\n"
+    return invented_campaign(tmp_path / "campaign", targets=3, episodes=3, more=wanted)
+
+
+def _reserve(folder: Folder, *names: str, share_items: bool = False, dry_run: bool = False) -> list[Reserved]:
+    with closing(open_store(folder)) as store:
+        return reserve(
+            store,
+            folder,
+            read_content(store, folder.texts()),
+            platform="label-studio",
+            names=names,
+            share_items=share_items,
+            now=NOW,
+            dry_run=dry_run,
+        )
+
+
+def test_no_item_of_a_target_is_given_to_two_annotators(campaign: Folder) -> None:
+    made = _reserve(campaign, "ann", "bob", "cem", "dia")
+    assert len(made) == 12
+    items = [(one.target_id, asked.item_id) for one in made for asked in one.rounds]
+    assert len(set(items)) == len(items) == 60
+
+
+def test_the_same_call_again_gives_the_same_episodes(campaign: Folder) -> None:
+    first = _reserve(campaign, "ann", "bob")
+    assert _reserve(campaign, "ann", "bob") == first
+    more = _reserve(campaign, "ann", "bob", "cem")
+    assert [one for one in more if one.name != "cem"] == first
+    assert len(more) == len(first) + 3
+
+
+def test_a_dry_run_keeps_nothing(campaign: Folder) -> None:
+    would = _reserve(campaign, "ann", "bob", dry_run=True)
+    assert len(would) == 6
+    with closing(open_store(campaign)) as store, store.read() as connection:
+        assert reserved(connection, platform="label-studio") == []
+        assert connection.execute(select(tables.identities)).all() == []
+
+
+def test_pools_that_are_too_small_are_refused_with_the_size_that_would_do(campaign: Folder) -> None:
+    names = [f"a{number}" for number in range(8)]  # they want 8 episodes of each target, which holds 4
+    with pytest.raises(PlatformError, match=r"pool = \{ practice = 24, held_out = 16 \}") as refused:
+        _reserve(campaign, *names)
+    assert "Nothing was made" in str(refused.value)
+    with closing(open_store(campaign)) as store, store.read() as connection:
+        assert reserved(connection, platform="label-studio") == []
+
+
+def test_items_may_be_shared_where_a_proxy_hides_them(campaign: Folder) -> None:
+    assert len(_reserve(campaign, *(f"a{number}" for number in range(8)), share_items=True)) == 24
