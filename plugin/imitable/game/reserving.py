@@ -159,6 +159,6 @@ def _refuse_small_pools(
     needed = f"pool = {{ practice = {most * config.episode.practice}, held_out = {most * config.episode.held_out} }}"
     raise PlatformError(
         f"The pools are too small for {len(played)} annotators: what was revealed to one can be read by all, so no "
-        f"item of a target may go to two of them. Nothing was made. Set [episode] {needed} and build again, invite fewer "
-        "annotators, or lower annotators_per_target; where a proxy hides other people's tasks, set proxied = true."
+        f"item of a target may go to two of them. Nothing was made. Set [episode] {needed} and build again, invite "
+        "fewer annotators, or lower annotators_per_target; where a proxy hides the tasks of others, set proxied = true."
     )
