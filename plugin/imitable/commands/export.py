@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, and_, func, select
 
 from imitable.commands.folders import built
 from imitable.errors import TablesError
@@ -85,7 +85,7 @@ def _guesses(connection: Connection) -> pd.DataFrame:
             targets.site,
             targets.unit,
             targets.selected_by,
-            (rounds.trial <= open_until).label("feedback"),
+            and_(rounds.trial <= open_until, rounds.shown_at.is_not(None)).label("feedback"),
             guesses.pasted,
             guesses.copied,
             guesses.blurs,
@@ -137,7 +137,7 @@ def _targets(connection: Connection) -> pd.DataFrame:
 
 
 def _episodes(connection: Connection, *, with_text: bool) -> pd.DataFrame:
-    """One row an episode that has begun."""
+    """One row an episode that has begun: one that is reserved for an annotator who never came is in no file."""
     import pandas as pd
 
     episodes, answers = tables.episodes.c, tables.answers.c
@@ -156,6 +156,7 @@ def _episodes(connection: Connection, *, with_text: bool) -> pd.DataFrame:
         .select_from(tables.episodes)
         .join(tables.sitting_episodes, tables.sitting_episodes.c.episode_id == episodes.episode_id)
         .outerjoin(tables.answers, answers.episode_id == episodes.episode_id)
+        .where(tables.BEGUN)
         .order_by(episodes.episode_id)
     )
     rows = connection.execute(query)

@@ -202,6 +202,23 @@ def commit(connection: Connection, asked: Asked, guess: float, *, now: datetime,
     return taken
 
 
+def commit_unseen(
+    connection: Connection, *, episode_id: str, trial: int, rounds: int, guess: float, answered_at: datetime
+) -> bool:
+    """Commit a guess made where nobody of ours showed the round, and no answer is shown: untimed, in any order.
+
+    Returns False when one stood already, which then counts.
+    """
+    row = {"episode_id": episode_id, "trial": trial, "guess": guess, "seconds": None, "answered_at": answered_at}
+    taken = insert_once(connection, tables.guesses, row)
+    if taken:
+        of_episode = tables.guesses.c.episode_id == episode_id
+        done = connection.execute(select(func.count()).select_from(tables.guesses).where(of_episode)).scalar_one()
+        completed = answered_at if done == rounds else None
+        _SEEN.run(connection, {"episode": episode_id, "now": answered_at, "completed": completed})
+    return taken
+
+
 def answered(connection: Connection, episode_id: str) -> list[Answered]:
     """The episode's committed rounds, in order, those up to its last practice round with truths. Others stay sealed."""
     rows = _ANSWERED.all(connection, {"episode": episode_id})

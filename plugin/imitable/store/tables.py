@@ -22,6 +22,8 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     and_,
+    exists,
+    or_,
     true,
 )
 
@@ -234,6 +236,12 @@ nothing."""
 
 OF_ROUND = and_(guesses.c.episode_id == rounds.c.episode_id, guesses.c.trial == rounds.c.trial)
 """Joins a round and its committed guess."""
+
+BEGUN = or_(
+    exists().where(rounds.c.episode_id == episodes.c.episode_id, rounds.c.shown_at.is_not(None)),
+    exists().where(guesses.c.episode_id == episodes.c.episode_id),
+)
+"""An episode of which a round was shown or answered. Others are reserved for an annotator who has not come yet."""
 
 planned = Table(
     "planned",
