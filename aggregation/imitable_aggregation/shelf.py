@@ -109,7 +109,8 @@ class _Order:
 
 
 def _schema(names: list[str]) -> Any:
-    known = {column.name: _TYPES.get(column.type, pa.string()) for column in GUESSES.columns} | _OWN
+    told = (*GUESSES.columns, *GUESSES.beside)
+    known = {column.name: _TYPES.get(column.type, pa.string()) for column in told} | _OWN
     return pa.schema([(name, known.get(name, pa.string())) for name in names])
 
 

@@ -237,6 +237,23 @@ def test_extra_columns_are_kept(guess: Guess, write: Write) -> None:
     assert read_guesses(write([guess(mood="good")])).guesses["mood"].tolist() == ["good"]
 
 
+@pytest.mark.parametrize("name", ["guesses.csv", "guesses.parquet"])
+def test_what_pages_told_beside_some_guesses_stops_no_ranking(
+    tmp_path: Path, guess: Guess, write: Write, name: str
+) -> None:
+    told = {"pasted": True, "copied": False, "blurs": 2, "away_seconds": 1.5}
+    rows = pd.DataFrame([guess(trial=1) | told, guess(trial=2)])
+    rows = rows.astype({"pasted": "boolean", "copied": "boolean", "blurs": "Int64"})
+    path = tmp_path / name
+    if path.suffix == ".csv":
+        rows.to_csv(path, index=False)
+    else:
+        rows.to_parquet(path)
+    with read_guesses(path) as found:
+        assert found.rows == 2
+        assert found.quarantine.empty
+
+
 def test_a_row_that_contradicts_another_is_kept_as_the_file_has_it(tmp_path: Path) -> None:
     header = "truth,guess,phase,trial,target_id,annotator_id"
     rows = [f"{n},3.5,held_out,{n},toy/mlp.0/1,a_1" for n in range(1, 5)]

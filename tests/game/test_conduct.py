@@ -15,6 +15,7 @@ from imitable.commands.export import export
 from imitable.game.web import web_app
 from imitable.store import open_store, tables
 from imitable.testing import invented_campaign
+from imitable_aggregation.reading import read_guesses
 from playing import Table
 
 Set = Callable[..., Table]
@@ -47,6 +48,8 @@ def test_what_the_page_tells_is_stored_beside_the_guess_and_exported(table: Set,
     rows = pd.read_csv(tmp_path / "out" / "guesses.csv", dtype=str, keep_default_na=False)
     cells = rows[["pasted", "copied", "blurs", "away_seconds", "seconds"]].to_numpy().tolist()
     assert cells == [["true", "false", "2", "3.5", "10.0"], ["", "", "", "", "10.0"]]
+    with read_guesses(tmp_path / "out") as found:  # as 'imitable rank' does
+        assert found.rows == 2
 
 
 @pytest.mark.parametrize(
