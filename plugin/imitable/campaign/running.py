@@ -61,6 +61,12 @@ class Episode(Table):
         """Rounds of one episode, of every kind."""
         return self.practice + self.held_out + len(self.checks) + len(self.repeats)
 
+    @property
+    def open_until(self) -> int:
+        """The last trial whose answer is shown after the guess, checks before it included; 0 where there is none."""
+        drawn = [trial for trial in range(1, self.rounds + 1) if trial not in {*self.checks, *self.repeats}]
+        return max([*drawn[: self.practice], *self.repeats], default=0)
+
     @model_validator(mode="after")
     def _places_are_there(self) -> Episode:
         places = [*self.checks, *self.repeats]

@@ -1,0 +1,92 @@
+"""What things are called between Label Studio and us: in tasks, on the page, in replies and annotations."""
+
+from __future__ import annotations
+
+import re
+
+from imitable.campaign import Folder
+
+PLATFORM = "label-studio"
+
+KEY = "imitable"
+"""In a task's data: our own key of the task, so that it is never made twice."""
+ANNOTATOR = "annotator"
+"""In a task's data: the e-mail, in lower case, of whom the task is for."""
+INTRO = "intro"
+EXAMPLES = "examples"
+
+BEGIN = "begin"
+"""Box in which anything typed begins the episode."""
+BEGAN = "began"
+"""Hidden choice that unfolds the first round."""
+WELCOME = "welcome"
+"""What is said to who typed into BEGIN."""
+FUN = "fun"
+INTEREST = "interest"
+EXPLANATION = "explanation"
+
+YES = "yes"
+"""Choice: it was taken, and what follows unfolds."""
+AGAIN = "again"
+"""Choice: it was not taken; what is said tells why and what to do."""
+
+
+def text(trial: int) -> str:
+    """The page's part with the text of a round, and its place in the task's data."""
+    return f"r{trial}"
+
+
+def guess(trial: int) -> str:
+    """Box in which a guess is typed."""
+    return f"guess{trial}"
+
+
+def done(trial: int) -> str:
+    """Hidden choice that unfolds the answer, and the next round."""
+    return f"done{trial}"
+
+
+def feedback(trial: int) -> str:
+    """What is said to a guess."""
+    return f"feedback{trial}"
+
+
+def truth(trial: int) -> str:
+    """Slider that stands at the true activation; only in rounds whose answer is shown."""
+    return f"truth{trial}"
+
+
+_GUESS = re.compile(r"guess([1-9][0-9]{0,3})")
+
+
+def trial_of(name: str) -> int | None:
+    """The round whose guess is typed into a box of this name; None for every other name."""
+    found = _GUESS.fullmatch(name)
+    return int(found[1]) if found else None
+
+
+def written(guess: float) -> str:
+    """A committed guess as a reply writes it back into its box: the shortest text that reads as the same number."""
+    return repr(guess).removesuffix(".0")
+
+
+def task_key(folder: Folder, episode_id: str, trial: int = 0) -> str:
+    """Our key of the task that is a whole episode (`trial` 0) or one of its rounds."""
+    return "t_" + folder.derive("task", episode_id, trial)
+
+
+USER = "label-studio"
+"""Whom Label Studio calls itself when it asks us."""
+
+
+def password(folder: Folder) -> str:
+    """What Label Studio shows us to be let in."""
+    return folder.derive("label-studio", "backend", size=32)
+
+
+def backend_address(folder: Folder) -> str:
+    """Where Label Studio reaches the door of `imitable serve`."""
+    config = folder.config
+    settings = config.platform.label_studio
+    base = (settings and settings.backend_url) or config.serve.public_url or "http://127.0.0.1:8000"
+    return base.rstrip("/") + "/label-studio"
