@@ -177,6 +177,7 @@ def test_while_another_process_holds_the_lock_of_sqlite_people_are_told_and_then
     other.execute("ROLLBACK")
     other.close()
     healthy(server)
+    healthy(server)
     player.play_on(6.5)
     assert in_sqlite(server) == player.confirmed == [1.5, 6.5]
 
@@ -303,6 +304,8 @@ def test_files_that_may_not_grow_are_told_kindly_and_the_same_guess_is_taken_lat
     player.play_on(1.5)
     _, most = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (1024, most))
+    health = httpx.get(f"{server.address}/healthz")
+    assert (health.status_code, "cannot write" in health.text) == (503, True)
     for _ in range(3):
         is_kind(player.guess(6.5))
         assert in_sqlite(server) == [1.5]

@@ -12,12 +12,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from imitable.errors import StoreError
-from imitable.game.limits import Pace, TooFast
+from imitable.errors import GameError, StoreError
+from imitable.game.limits import Pace, TooFast, TooSlow
 from imitable.store import Store
 
 _log = logging.getLogger(__name__)
@@ -27,6 +27,9 @@ THREADS = 10
 
 MOST_TOGETHER = 64
 """Requests that one transaction may serve, where a store has one writer."""
+
+READING = 15.0
+"""Seconds that a body has to arrive in."""
 
 PATIENCE = 10.0
 """Seconds that a request waits for its turn at the database."""
@@ -41,6 +44,22 @@ _CROWDED = (
 
 _Given = ParamSpec("_Given")
 _Answer = TypeVar("_Answer")
+
+
+async def body_of(request: Request, *, most: int) -> bytes:
+    """The body of a request, of `most` bytes. Raises GameError for a longer one, and for one that does not arrive."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(READING):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > most:
+                    raise GameError("refused.too_long")
+    except TimeoutError:
+        raise TooSlow("refused.too_slow") from None
+    except ClientDisconnect as error:
+        raise GameError("refused.unreadable") from error
+    return bytes(body)
 
 
 class Paced:
@@ -144,13 +163,14 @@ def _hand_over(answers: list[tuple[asyncio.Future[Any], Any]]) -> None:
 
 
 class Health:
-    """Whether the store answers: asked at most once a second, by one thread of its own, however many ask here."""
+    """Whether the store takes up writing: asked at most once a second, by one thread of its own, however many ask."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="health")
         self._asked: Future[bool] | None = None
         self._at = 0.0
+        self._well = True
 
     async def check(self, _request: Request) -> Response:
         """The answer for a load balancer or a monitor: 200, or 503 with words for whoever runs the server."""
@@ -160,19 +180,22 @@ class Health:
         await asyncio.wait({asked}, timeout=HEALTHY_WITHIN)
         if not asked.done():
             return _unwell(f"The database has not answered within {HEALTHY_WITHIN:g} second.")
-        return PlainTextResponse("ok\n", headers=NOT_KEPT) if asked.result() else _unwell("The database is away.")
+        return PlainTextResponse("ok\n", headers=NOT_KEPT) if asked.result() else _unwell("The database cannot write.")
 
     def _answers(self) -> bool:
+        was_well, self._well = self._well, True
         try:
             self._store.check()
-        except StoreError:
-            return False
-        return True
+        except StoreError as error:
+            self._well = False
+            if was_well:
+                _log.error("%s", error)
+        return self._well
 
 
 NOT_KEPT = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 def _unwell(what: str) -> Response:
-    said = f"{what} The server's log says more; it goes on by itself once the database is back.\n"
+    said = f"{what} The server's log says more; it goes on by itself once the database is well.\n"
     return PlainTextResponse(said, status_code=503, headers=NOT_KEPT)

@@ -136,9 +136,11 @@ class Store:
             self._lock.release()
 
     def check(self) -> None:
-        """Raise StoreError unless something could be written now. Writes nothing."""
+        """Raise StoreError unless something can be written now. Changes nothing."""
         with self.write() as connection:
             connection.execute(select(tables.campaigns.c.campaign_id))
+            if self.one_writer:
+                connection.exec_driver_sql("PRAGMA user_version = 0")  # a page to the disk: only so a full one is seen
 
     def build_hash(self) -> str | None:
         """Hash of the build that is loaded, or None. Raises StoreError when the database is another campaign's."""
