@@ -7,6 +7,7 @@
     ├── BuildError                nothing playable came out of a build, or it would overwrite one that was played
     ├── StoreError                the campaign's database
     ├── PlatformError             a platform that is unknown or that refuses
+    ├── MoneyError                a payment that must not be made as it is asked for
     ├── GameError                 a request that the game refuses; it says so to the annotator, kindly
     ├── MissingExtra              an optional part of the package is not installed
     └── TablesError               a table that cannot be read or written (aggregation's TableError, translated)
@@ -44,6 +45,10 @@ class StoreError(ImitableError):
 
 class PlatformError(ImitableError):
     """A platform that is unknown or that refuses."""
+
+
+class MoneyError(ImitableError):
+    """A payment that must not be made as it is asked for. Nothing was sent."""
 
 
 class GameError(ImitableError):

@@ -1,6 +1,6 @@
 """The record: SQLAlchemy Core tables and migrations, SQLite by default, PostgreSQL by URL; and the files of a build."""
 
-from imitable.store import tables
+from imitable.store import money_tables, tables
 from imitable.store.build_files import (
     build_hash_of,
     changed_files,
@@ -26,6 +26,7 @@ __all__ = [
     "holds_items",
     "insert_once",
     "load_build",
+    "money_tables",
     "open_store",
     "read_build",
     "read_report",

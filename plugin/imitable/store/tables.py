@@ -55,16 +55,16 @@ class _UtcTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-_ID = String(40)
-_TIME = _UtcTime()
+ID = String(40)
+TIME = _UtcTime()
 
 campaigns = Table(
     "campaigns",
     metadata,
-    Column("campaign_id", _ID, primary_key=True),
+    Column("campaign_id", ID, primary_key=True),
     Column("name", String(80), nullable=False),
     Column("build_hash", String(64), nullable=False),
-    Column("built_at", _TIME, nullable=False),
+    Column("built_at", TIME, nullable=False),
 )
 """One row: whose database this is, and which build it holds. Locked while targets are assigned."""
 
@@ -91,7 +91,7 @@ CHECK_ITEM = "check-"
 items = Table(
     "items",
     metadata,
-    Column("item_id", _ID, primary_key=True),
+    Column("item_id", ID, primary_key=True),
     Column("target_id", ForeignKey(targets.c.target_id), nullable=False, index=True),
     Column("split", String(10), nullable=False),
     Column("text", Text, nullable=False),
@@ -137,10 +137,10 @@ examples = Table(
 identities = Table(
     "identities",
     metadata,
-    Column("annotator_id", _ID, primary_key=True),
+    Column("annotator_id", ID, primary_key=True),
     Column("platform", String(40), nullable=False),
     Column("platform_id", String(200), nullable=False),
-    Column("created_at", _TIME, nullable=False),
+    Column("created_at", TIME, nullable=False),
     UniqueConstraint("platform", "platform_id"),
 )
 """Who is behind a pseudonym. In no export, page or log."""
@@ -151,7 +151,7 @@ links = Table(
     Column("code_hash", String(64), primary_key=True),
     Column("platform", String(40), nullable=False),
     Column("platform_id", String(200), nullable=False),
-    Column("created_at", _TIME, nullable=False),
+    Column("created_at", TIME, nullable=False),
     UniqueConstraint("platform", "platform_id"),
 )
 """Personal links. Only the hash of a link's code is kept."""
@@ -159,7 +159,7 @@ links = Table(
 sittings = Table(
     "sittings",
     metadata,
-    Column("sitting_id", _ID, primary_key=True),
+    Column("sitting_id", ID, primary_key=True),
     Column("annotator_id", ForeignKey(identities.c.annotator_id), nullable=False, index=True),
     Column("platform", String(40), nullable=False),
     Column("assignment", String(200), nullable=False),
@@ -168,9 +168,9 @@ sittings = Table(
     Column("return_to", String(300), nullable=False, server_default=""),
     Column("proven", Boolean, nullable=False, server_default=true()),
     Column("consent_version", String(64), nullable=False),
-    Column("started_at", _TIME, nullable=False),
+    Column("started_at", TIME, nullable=False),
     Column("tutorial_step", Integer, nullable=False),
-    Column("ended_at", _TIME),
+    Column("ended_at", TIME),
     Column("ended_by", String(20)),
     UniqueConstraint("platform", "assignment"),
 )
@@ -181,15 +181,15 @@ annotator's identity was signed."""
 episodes = Table(
     "episodes",
     metadata,
-    Column("episode_id", _ID, primary_key=True),
+    Column("episode_id", ID, primary_key=True),
     Column("annotator_id", ForeignKey(identities.c.annotator_id), nullable=False),
     Column("target_id", ForeignKey(targets.c.target_id), nullable=False, index=True),
     Column("level", String(20), nullable=False),
     Column("assigned_by", String(20), nullable=False),
     Column("assignment_probability", Float, nullable=False),
-    Column("started_at", _TIME, nullable=False),
-    Column("last_seen_at", _TIME, nullable=False),
-    Column("completed_at", _TIME),
+    Column("started_at", TIME, nullable=False),
+    Column("last_seen_at", TIME, nullable=False),
+    Column("completed_at", TIME),
     UniqueConstraint("annotator_id", "target_id"),
 )
 """One annotator playing one target, once ever."""
@@ -206,12 +206,12 @@ sitting_episodes = Table(
 rounds = Table(
     "rounds",
     metadata,
-    Column("round_id", _ID, primary_key=True),
+    Column("round_id", ID, primary_key=True),
     Column("episode_id", ForeignKey(episodes.c.episode_id), nullable=False),
     Column("trial", Integer, nullable=False),
     Column("phase", String(10), nullable=False),
     Column("item_id", ForeignKey(items.c.item_id), nullable=False),
-    Column("shown_at", _TIME),
+    Column("shown_at", TIME),
     UniqueConstraint("episode_id", "trial"),
     CheckConstraint("trial >= 1", name="trial"),
 )
@@ -224,7 +224,7 @@ guesses = Table(
     Column("trial", Integer, primary_key=True),
     Column("guess", Float, nullable=False),
     Column("seconds", Float),
-    Column("answered_at", _TIME, nullable=False),
+    Column("answered_at", TIME, nullable=False),
     Column("pasted", Boolean),
     Column("copied", Boolean),
     Column("blurs", Integer),
@@ -260,7 +260,7 @@ answers = Table(
     Column("fun", Integer),
     Column("interest", Integer),
     Column("explanation", Text),
-    Column("answered_at", _TIME, nullable=False),
+    Column("answered_at", TIME, nullable=False),
     CheckConstraint("fun BETWEEN 1 AND 5", name="fun"),
     CheckConstraint("interest BETWEEN 1 AND 5", name="interest"),
 )
@@ -271,13 +271,13 @@ Index("ix_episodes_annotator_id_started_at", episodes.c.annotator_id, episodes.c
 tasks = Table(
     "tasks",
     metadata,
-    Column("task_key", _ID, primary_key=True),
+    Column("task_key", ID, primary_key=True),
     Column("episode_id", ForeignKey(episodes.c.episode_id), nullable=False),
     Column("trial", Integer, nullable=False),
     Column("platform", String(40), nullable=False),
     Column("project", String(40), nullable=False),
     Column("external_id", String(40)),
-    Column("published_at", _TIME, nullable=False),
+    Column("published_at", TIME, nullable=False),
     UniqueConstraint("episode_id", "trial"),
 )
 """What was put on a platform that keeps tasks: a whole episode (`trial` 0) or one of its rounds. `task_key` is our own
@@ -290,12 +290,12 @@ heard = Table(
     Column("annotation_id", String(40), primary_key=True),
     Column("task_key", ForeignKey(tasks.c.task_key), nullable=False, index=True),
     Column("completed_by", String(200), nullable=False),
-    Column("updated_at", _TIME, nullable=False),
+    Column("updated_at", TIME, nullable=False),
     Column("lead_time", Float),
     Column("cancelled", Boolean, nullable=False),
     Column("result", JSON, nullable=False),
     Column("first_result", JSON, nullable=False),
-    Column("gone_at", _TIME),
+    Column("gone_at", TIME),
 )
 """What the platform last said of each annotation, and first: to tell what was edited or deleted there. Not the record:
 that is `guesses`. `completed_by` is who the platform says it is."""
@@ -304,6 +304,6 @@ pulls = Table(
     "pulls",
     metadata,
     Column("platform", String(40), primary_key=True),
-    Column("up_to", _TIME, nullable=False),
+    Column("up_to", TIME, nullable=False),
 )
 """Up to when a platform was asked what changed, by its own clock."""

@@ -1,0 +1,183 @@
+"""The ledger: what is owed, and where each payment stands. Append-only; every function is one transaction's part."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Connection, insert, select
+
+from imitable.campaign import Folder
+from imitable.money.amounts import Money
+from imitable.money.earned import RULE, Owed, earned
+from imitable.money.payer import Answer, Payout
+from imitable.store import Store, insert_once, tables
+from imitable.store import money_tables as money
+
+Stand = Literal["nothing", "owed", "sending", "paid", "failed", "unknown", "absent"]
+"""`nothing`: decided as zero. `owed`: not sent yet. `sending`: written down before the request, and nothing after it.
+The others are the last outcome of the last attempt."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One obligation, and where it stands."""
+
+    obligation_id: str
+    platform: str
+    assignment: str
+    annotator_id: str
+    sitting_id: str
+    kind: str
+    amount: Money
+    facts: Mapping[str, Any]
+    decided_at: datetime
+    stand: Stand
+    attempts: int
+    operation_id: str | None
+    """Of the last attempt."""
+    started_at: datetime | None
+    """When the last attempt began."""
+    batch_id: str | None
+    fee: Money | None
+    said: Mapping[str, Any]
+    """What the platform said last."""
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether it may have been paid, and may not."""
+        return self.stand in ("sending", "unknown")
+
+    @property
+    def payable(self) -> bool:
+        """Whether it is sent by the next 'imitable pay --execute'."""
+        return self.stand in ("owed", "absent")
+
+
+def decide(store: Store, folder: Folder, *, now: datetime) -> int:
+    """Write down what every sitting that is over is owed; what is written already stays as it is. Returns how many."""
+    with store.write() as connection:
+        return sum(oblige(connection, folder, one, now=now) for one in list(earned(connection, folder)))
+
+
+def oblige(connection: Connection, folder: Folder, one: Owed, *, now: datetime, decision: int | None = None) -> bool:
+    """Write down one obligation, unless this (platform, assignment, annotator, kind) has one already."""
+    key = (one.platform, one.assignment, one.annotator_id, one.kind)
+    row = {
+        "obligation_id": "o_" + folder.derive("obligation", *key),
+        "platform": one.platform,
+        "assignment": one.assignment,
+        "annotator_id": one.annotator_id,
+        "kind": one.kind,
+        "sitting_id": one.sitting_id,
+        "amount": one.amount.minor,
+        "currency": one.amount.currency,
+        "rule": RULE,
+        "facts": one.facts,
+        "decision_id": decision,
+        "decided_at": now,
+    }
+    return insert_once(connection, money.obligations, row)
+
+
+def statement(connection: Connection, *, platform: str | None = None) -> list[Line]:
+    """Every obligation with where it stands, in the order in which they were decided."""
+    tried: dict[str, list[Any]] = {}
+    for row in connection.execute(select(money.attempts).order_by(money.attempts.c.number)):
+        tried.setdefault(row.obligation_id, []).append(row)
+    learnt: dict[str, Any] = {}
+    for row in connection.execute(select(money.outcomes).order_by(money.outcomes.c.outcome_id)):
+        learnt[row.operation_id] = row
+    obligations = money.obligations
+    query = select(obligations).order_by(obligations.c.decided_at, obligations.c.sitting_id, obligations.c.kind)
+    if platform is not None:
+        query = query.where(obligations.c.platform == platform)
+    return [_line(row, tried.get(row.obligation_id, []), learnt) for row in connection.execute(query)]
+
+
+def _line(row: Any, attempts: Sequence[Any], learnt: Mapping[str, Any]) -> Line:
+    last = attempts[-1] if attempts else None
+    outcome = None if last is None else learnt.get(last.operation_id)
+    stand: Stand
+    if last is None:
+        stand = "owed" if row.amount > 0 else "nothing"
+    else:
+        stand = "sending" if outcome is None else outcome.state
+    return Line(
+        obligation_id=row.obligation_id,
+        platform=row.platform,
+        assignment=row.assignment,
+        annotator_id=row.annotator_id,
+        sitting_id=row.sitting_id,
+        kind=row.kind,
+        amount=Money(row.amount, row.currency),
+        facts=row.facts,
+        decided_at=row.decided_at,
+        stand=stand,
+        attempts=len(attempts),
+        operation_id=None if last is None else last.operation_id,
+        started_at=None if last is None else last.started_at,
+        batch_id=None if last is None else last.batch_id,
+        fee=None if outcome is None or outcome.fee is None else Money(outcome.fee, row.currency),
+        said={} if outcome is None else outcome.facts,
+    )
+
+
+def operation_of(folder: Folder, line: Line) -> str:
+    """The id of a line's next attempt: the same however often it is asked for."""
+    return f"po-{folder.derive('payout', line.obligation_id, size=24)}-{line.attempts + 1}"
+
+
+def begin(
+    connection: Connection, payouts: Sequence[tuple[Line, Payout]], *, endpoint: str, batch: str | None, now: datetime
+) -> None:
+    """Write that these are being sent. Raises the database's error for one that another process is sending.
+
+    The caller commits this before it sends anything.
+    """
+    if batch is not None:
+        connection.execute(insert(money.batches).values(batch_id=batch, platform=payouts[0][0].platform, sent_at=now))
+    for line, payout in payouts:
+        request = json.dumps([payout.kind, payout.assignment, payout.amount.minor, payout.amount.currency])
+        connection.execute(
+            insert(money.attempts).values(
+                operation_id=payout.operation_id,
+                obligation_id=line.obligation_id,
+                number=line.attempts + 1,
+                batch_id=batch,
+                endpoint=endpoint,
+                request_hash=hashlib.sha256(request.encode()).hexdigest(),
+                started_at=now,
+            )
+        )
+
+
+def learn(connection: Connection, answers: Sequence[Answer], *, now: datetime) -> None:
+    """Write down what became of attempts."""
+    for one in answers:
+        connection.execute(
+            insert(money.outcomes).values(
+                operation_id=one.operation_id,
+                state=one.state,
+                fee=None if one.fee is None else one.fee.minor,
+                facts=dict(one.facts),
+                seen_at=now,
+            )
+        )
+
+
+def decided(connection: Connection, kind: str, about: str, why: str, *, now: datetime, **facts: object) -> int:
+    """Record what a person decided, and return its number."""
+    row = insert(money.decisions).values(kind=kind, about=about, why=why, facts=facts, decided_at=now)
+    return int(connection.execute(row).inserted_primary_key[0])  # type: ignore[index]  # it has one
+
+
+def platform_ids(connection: Connection) -> dict[str, str]:
+    """Who the platform calls each annotator; those who were forgotten are not in it."""
+    identities = tables.identities.c
+    found = connection.execute(select(identities.annotator_id, identities.platform_id))
+    return {row.annotator_id: row.platform_id for row in found}

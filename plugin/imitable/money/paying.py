@@ -1,0 +1,230 @@
+"""Paying exactly once: write down, send, write down; and before anything is sent again, ask the platform what it did.
+
+owed ──write "sending"──> sending ──the platform's answer──> paid | failed | unknown
+sending, unknown ──read the platform's own list──> paid
+                 ──not in it, and it knows our operation id again──> the same request once more
+                 ──not in it after the settling delay, and it lists every payment by our tag──> absent ──> a new attempt
+                 ──otherwise──> stays in doubt: a person decides
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from sqlalchemy import func, select
+
+from imitable.campaign import Folder
+from imitable.errors import MoneyError
+from imitable.money.amounts import total
+from imitable.money.ledger import Line, begin, learn, operation_of, platform_ids, statement
+from imitable.money.payer import Answer, Batch, Payer, Payout, Seen
+from imitable.store import Store
+
+TAG = "ref "
+"""What the tag of a payment's reason begins with; the operation id follows."""
+
+MOST_ATTEMPTS = 3
+"""Attempts that begin by themselves; then a person has to look."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one run of paying did."""
+
+    settled: int
+    """Payments in doubt that are now known."""
+    paid: int
+    failed: int
+    doubtful: int
+    """Payments that may have been made: they are looked for again next time, and never sent blindly."""
+    waiting: str = ""
+    """Why something was not sent, in a sentence."""
+
+
+class Paymaster:
+    """Pays what one platform's annotators are owed. Hold `one_at_a_time` while using it."""
+
+    def __init__(self, store: Store, folder: Folder, payer: Payer, clock: Callable[[], datetime]) -> None:
+        self.store = store
+        self.folder = folder
+        self.payer = payer
+        self.clock = clock
+
+    def lines(self) -> list[Line]:
+        """Every obligation of this platform, as it stands."""
+        with self.store.read() as connection:
+            return statement(connection, platform=self.payer.name)
+
+    def settle(self) -> int:
+        """Find out what became of payments in doubt. Returns how many are known now."""
+        lines = self.lines()
+        doubtful = [line for line in lines if line.doubtful]
+        if not doubtful:
+            return 0
+        known = self._names()
+        payouts = {line.obligation_id: self._payout(line, line.operation_id or "", known) for line in doubtful}
+        listed = list(self.payer.list_payments(list(payouts.values())))
+        for line in lines:
+            if line.stand == "paid":
+                _take(listed, line)
+        answers: list[Answer] = []
+        for line in doubtful:
+            payout = payouts[line.obligation_id]
+            if _take(listed, line):
+                answers.append(Answer(payout.operation_id, "paid", {"found": "in the platform's list"}))
+            elif self._known_again(line):
+                answers.append(self._once_more(payout))
+            elif self._absent(line):
+                answers.append(Answer(payout.operation_id, "absent", {"found": "not in the platform's list"}))
+        with self.store.write() as connection:
+            learn(connection, answers, now=self.clock())
+        return sum(answer.state != "unknown" for answer in answers)
+
+    def pay(self, wanted: Sequence[Line]) -> Round:
+        """Settle what is in doubt, then send what is owed of `wanted`, each at most once.
+
+        Each payment, or batch of them, is written down before it is sent. Raises MoneyError and PlatformError; what was
+        sent by then is written down.
+        """
+        settled = self.settle()
+        now_owed = {line.obligation_id: line for line in self.lines() if line.payable}
+        lines = [now_owed[line.obligation_id] for line in wanted if line.obligation_id in now_owed]
+        tired = [line for line in lines if line.attempts >= MOST_ATTEMPTS]
+        lines = [line for line in lines if line.attempts < MOST_ATTEMPTS]
+        known = self._names()
+        sending = [(line, self._payout(line, operation_of(self.folder, line), known)) for line in lines]
+        waiting = f"{len(tired)} did not go through {MOST_ATTEMPTS} times: a person must look." if tired else ""
+        answers: list[Answer] = []
+        for line, payout in sending:
+            if line.kind == "base":
+                answers += self._send([(line, payout)], None, partial(self._approve, payout))
+        bonuses = [one for one in sending if one[0].kind != "base"]
+        size = self.payer.most_at_once
+        for at in range(0, len(bonuses), size):
+            if not self.payer.remembers and any(answer.state == "unknown" for answer in answers):
+                waiting = "A payment is in doubt, and this platform may pay twice: nothing more was sent."
+                break
+            answers += self._send_batch(bonuses[at : at + size])
+        count = [answer.state for answer in answers]
+        still = sum(line.doubtful for line in self.lines())
+        return Round(settled, count.count("paid"), count.count("failed"), still, waiting)
+
+    def _approve(self, payout: Payout) -> list[Answer]:
+        return [self.payer.approve(payout)]
+
+    def _send_batch(self, sending: Sequence[tuple[Line, Payout]]) -> Sequence[Answer]:
+        batch = self.payer.prepare([payout for _, payout in sending])
+        ours = total([payout.amount for _, payout in sending], sending[0][1].amount.currency)
+        if batch.amount != ours:
+            raise MoneyError(
+                f"{self.payer.name} would pay {batch.amount} where {ours} are owed (batch {batch.batch_id}). Nothing "
+                "of it was sent. Look at the batch there, and at 'imitable ledger', before you try again."
+            )
+        return self._send(sending, batch, lambda: self.payer.bonus(batch))
+
+    def _send(
+        self, sending: Sequence[tuple[Line, Payout]], batch: Batch | None, send: Callable[[], Sequence[Answer]]
+    ) -> Sequence[Answer]:
+        """Write down, commit, send once, write down what was said."""
+        alone = batch is None or batch.batch_id == sending[0][1].operation_id
+        with self.store.write() as connection:
+            begin(
+                connection,
+                sending,
+                endpoint=self.payer.endpoint,
+                batch=None if alone or batch is None else batch.batch_id,
+                now=self.clock(),
+            )
+        try:
+            answers = {answer.operation_id: answer for answer in send()}
+        except Exception as error:  # a payer that breaks its word: it may have been paid
+            answers = {}
+            failure = f"{type(error).__name__}: {error}"
+        else:
+            failure = "no answer for this one"
+        learnt = [
+            answers.get(payout.operation_id) or Answer(payout.operation_id, "unknown", {"error": failure})
+            for _, payout in sending
+        ]
+        with self.store.write() as connection:
+            learn(connection, learnt, now=self.clock())
+        return learnt
+
+    def _once_more(self, payout: Payout) -> Answer:
+        """The same request with the same operation id, which the platform does not do twice."""
+        if payout.kind == "base":
+            return self.payer.approve(payout)
+        return self.payer.bonus(Batch(payout.operation_id, [payout], payout.amount))[0]
+
+    def _known_again(self, line: Line) -> bool:
+        if line.kind == "base":
+            return True  # work is approved once, however often it is asked for
+        return line.started_at is not None and self.clock() - line.started_at < self.payer.remembers
+
+    def _absent(self, line: Line) -> bool:
+        """Whether not being in the platform's list means that it was not paid."""
+        started = line.started_at
+        return self.payer.tells_all and started is not None and self.clock() - started > self.payer.settling
+
+    def _names(self) -> dict[str, str]:
+        with self.store.read() as connection:
+            return platform_ids(connection)
+
+    def _payout(self, line: Line, operation_id: str, known: Mapping[str, str]) -> Payout:
+        return Payout(
+            operation_id=operation_id,
+            obligation_id=line.obligation_id,
+            kind=line.kind,
+            platform_id=known.get(line.annotator_id, ""),
+            assignment=line.assignment,
+            amount=line.amount,
+            reason=f"{self.folder.config.campaign.name}: {line.kind} ({TAG}{operation_id})",
+        )
+
+
+def _take(listed: list[Seen], line: Line) -> bool:
+    """Take a line's payment out of the list: by our tag where the platform keeps it, else by work, kind and amount."""
+    kind = "base" if line.kind == "base" else "bonus"
+    for seen in listed:
+        same = seen.tag == line.operation_id if seen.tag else kind == "base" or seen.amount == line.amount
+        if seen.assignment == line.assignment and seen.kind == kind and same:
+            listed.remove(seen)
+            return True
+    return False
+
+
+@contextmanager
+def one_at_a_time(store: Store, folder: Folder) -> Iterator[None]:
+    """Hold the right to pay for this campaign. Raises MoneyError when another process has it.
+
+    On PostgreSQL it is the database's own lock, so that it holds between machines; with SQLite a file beside it. Both
+    end with the process. What keeps a payment from being sent twice is the key of the attempts; this keeps two runs
+    from getting into each other's way.
+    """
+    busy = MoneyError("Another 'imitable pay' of this campaign is running. Wait for it, then look with 'imitable pay'.")
+    if store.one_writer:
+        with (folder.path / "pay.lock").open("w") as file:
+            try:
+                import fcntl
+
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except ImportError:  # not on this system; the key of the attempts still holds
+                pass
+            except OSError as error:
+                raise busy from error
+            yield
+        return
+    number = int(folder.derive("pay lock", size=15), 16)
+    with store.engine.connect() as connection:
+        if not connection.execute(select(func.pg_try_advisory_lock(number))).scalar_one():
+            raise busy
+        connection.commit()
+        try:
+            yield
+        finally:
+            connection.execute(select(func.pg_advisory_unlock(number)))
+            connection.commit()
