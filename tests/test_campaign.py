@@ -63,6 +63,26 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
         '"builtin:stories260K"\nrevision = "main"',
         "for models of the hub",
     ),
+    "a site without its protocol": (
+        "[episode]",
+        '[platform.mturk]\nworker_sites = ["https://a.example", "b.example"]\n[episode]',
+        r"table \[platform\], key 'mturk\.worker_sites\.#2': must be a web address .* \(it is 'b\.example'\)",
+    ),
+    "one site where a list stands": (
+        "[episode]",
+        '[platform.mturk]\nworker_sites = "https://a.example"\n[episode]',
+        r"key 'mturk\.worker_sites': must be a valid list \(it is 'https://a\.example'\)",
+    ),
+    "a code with a space": (
+        "[episode]",
+        '[platform.prolific]\ncompletion_code = "C 1"\n[episode]',
+        r"key 'prolific\.completion_code': must be 4 to 32 letters and digits \(it is 'C 1'\)",
+    ),
+    "a Label Studio without its protocol": (
+        "[episode]",
+        '[platform.label_studio]\nurl = "localhost:8080"\n[episode]',
+        r"key 'label_studio\.url': must be a web address",
+    ),
     "a name on two lines": ('"builtin:stories260K"', '"builtin:stories260K"\nname = "a\\nb"', r"\[model\], key 'name'"),
 }
 

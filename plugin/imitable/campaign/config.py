@@ -61,13 +61,14 @@ def read_config(path: Path) -> Campaign:
 
 _FORMS = {
     "targets.name": "must be letters, digits, _ and -",
-    "model.name": "must be one line that does not begin or end with a space",
+    **dict.fromkeys(("model.name", "models.name"), "must be one line that does not begin or end with a space"),
     "campaign.name": "must be letters, digits, spaces, _, . or -, at most 80, and begin with a letter or digit",
     "document": "must be 'text' or 'block:N', such as 'block:10'",
     **dict.fromkeys(
-        ("public_url", "keys_url", "completion_url", "endpoint_url"),
+        ("public_url", "keys_url", "completion_url", "endpoint_url", "worker_sites", "backend_url", "label_studio.url"),
         "must be a web address that begins with http:// or https://",
     ),
+    **dict.fromkeys(("completion_code", "stopped_code"), "must be 4 to 32 letters and digits"),
     "study.language": "must be a language tag, such as 'de' or 'pt-BR'",
     "currency": "must be three capital letters, such as 'USD'",
     **dict.fromkeys(
@@ -84,13 +85,13 @@ def _say(problem: Any) -> str:
     if problem["type"] == "extra_forbidden":
         named = f"table [{where}], unknown key '{keys}'" if keys else f"unknown table [{where}]"
         return f"{named} (see 'imitable new' for the keys there are)"
-    message = problem["msg"].removeprefix("Value error, ")
+    message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     if problem["type"] == "missing":
         message = "is missing"
     if problem["type"] == "model_type":
         message = "is a table of keys, and not a single value"
     if problem["type"] == "string_pattern_mismatch":
-        key = keys.rpartition(".")[2]
-        message = _FORMS.get(f"{where}.{key}", _FORMS.get(key, message) if key != "name" else message)
+        table_of, key = [where, *(part for part in inner if isinstance(part, str))][-2:]
+        message = _FORMS.get(f"{table_of}.{key}", _FORMS.get(key, message) if key != "name" else message)
     shown = "" if problem["type"] in ("missing", "value_error") else f" (it is {problem['input']!r})"
     return f"{table}{f', key {keys!r}' if keys else ''}: {message}{shown}"
