@@ -215,8 +215,9 @@ def test_a_word_outside_the_catalogue_would_be_found() -> None:
 def test_every_refusal_of_the_game_names_its_words_and_every_text_is_used() -> None:
     words, odd, sources = texts().words, [], ""
     for path in [
-        *Path(str(files("imitable.game"))).glob("*.py"),
+        *Path(str(files("imitable.game"))).rglob("*.py"),
         *Path(str(files("imitable_templates.web"))).glob("*.j2"),
+        *Path(str(files("imitable_templates.label_studio"))).glob("*.j2"),
     ]:
         source = path.read_text(encoding="utf-8")
         sources += source

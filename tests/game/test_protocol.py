@@ -16,7 +16,7 @@ import pytest
 import uvicorn
 from sqlalchemy import func, select
 
-from imitable.game import protocol, web
+from imitable.game import bodies, protocol
 from imitable.game.listening import configured
 from imitable.game.protocol import LARGEST_HEAD, LONGEST_URL, MOST_HEADERS
 from imitable.game.web import LARGEST_BODY, web_app
@@ -76,7 +76,7 @@ def port(here: Table, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
 
     def serve(*, arriving: float = 20.0, reading: float = 15.0) -> int:
         monkeypatch.setattr(protocol, "ARRIVING", arriving)
-        monkeypatch.setattr(web, "READING", reading)
+        monkeypatch.setattr(bodies, "READING", reading)
         listening = socket.create_server(("127.0.0.1", 0))
         server = uvicorn.Server(configured(web_app(here.game), here.folder.config.serve))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

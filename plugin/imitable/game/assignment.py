@@ -51,6 +51,11 @@ class _Choice:
     """Of exactly this choice, given the record, 0 to 1."""
 
 
+def round_id_of(folder: Folder, episode_id: str, trial: int) -> str:
+    """Id of a round of an episode."""
+    return "r_" + folder.derive("round", episode_id, trial)
+
+
 def assign_next(
     connection: Connection,
     folder: Folder,
@@ -219,7 +224,7 @@ def _plan(
         insert(tables.rounds),
         [
             {
-                "round_id": "r_" + folder.derive("round", episode_id, one.trial),
+                "round_id": round_id_of(folder, episode_id, one.trial),
                 "episode_id": episode_id,
                 "trial": one.trial,
                 "phase": one.phase,

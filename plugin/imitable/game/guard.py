@@ -12,12 +12,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from imitable.errors import GameError, StoreError
-from imitable.game.limits import Pace, TooFast, TooSlow
+from imitable.errors import StoreError
+from imitable.game.limits import Pace, TooFast
 from imitable.store import Store
 
 _log = logging.getLogger(__name__)
@@ -27,9 +27,6 @@ THREADS = 10
 
 MOST_TOGETHER = 64
 """Requests that one transaction may serve, where a store has one writer."""
-
-READING = 15.0
-"""Seconds that a body has to arrive in."""
 
 PATIENCE = 10.0
 """Seconds that a request waits for its turn at the database."""
@@ -44,22 +41,6 @@ _CROWDED = (
 
 _Given = ParamSpec("_Given")
 _Answer = TypeVar("_Answer")
-
-
-async def body_of(request: Request, *, most: int) -> bytes:
-    """The body of a request, of `most` bytes. Raises GameError for a longer one, and for one that does not arrive."""
-    body = bytearray()
-    try:
-        async with asyncio.timeout(READING):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > most:
-                    raise GameError("refused.too_long")
-    except TimeoutError:
-        raise TooSlow("refused.too_slow") from None
-    except ClientDisconnect as error:
-        raise GameError("refused.unreadable") from error
-    return bytes(body)
 
 
 class Paced:

@@ -26,17 +26,16 @@ def environment(*folders: str, words: Texts | None = None) -> Environment:
     The macros stand in `words`, `shown`, `history` and `reading`: to import them would take longer than to call them.
     """
     words = words or texts()
-    mark = "\u200e" if words.direction == "rtl" else ""  # without it a sign would jump behind its number
-    signs = {".": words.plain("number.decimal"), "−": f"{mark}−"}
+    signs = _signs(words)
     pages = Environment(loader=FileSystemLoader(folders), autoescape=True, undefined=StrictUndefined, auto_reload=False)
-    number = _signed(num, signs)
+    number = numbers(words)
     pages.filters.update(cut=cut, num=number, pieces=partial(pieces, number), plain=plain, whole=_signed(whole, signs))
     pages.filters.update(say=words.html, word=words.plain)
     pages.globals.update(
         kept=kept,
         language=words.language,
         direction=words.direction,
-        plus=f"{mark}+",
+        plus=signs["+"],
         script=json.dumps(words.page("script") | {"decimal": signs["."], "minus": signs["−"]}, ensure_ascii=False),
     )
     for name, file in _MACROS.items():
@@ -51,6 +50,16 @@ _MACROS = {
     "reading": "_reading.html.j2",
 }
 """Templates of macros by the name that pages call them, each of which may use those before it."""
+
+
+def numbers(words: Texts) -> Callable[[float], str]:
+    """How numbers are written in this language: with one decimal."""
+    return _signed(num, _signs(words))
+
+
+def _signs(words: Texts) -> dict[str, str]:
+    mark = "\u200e" if words.direction == "rtl" else ""  # without it a sign would jump behind its number
+    return {".": words.plain("number.decimal"), "−": f"{mark}−", "+": f"{mark}+"}
 
 
 def _signed(written: Callable[[float], str], signs: Mapping[str, str]) -> Callable[[float], str]:

@@ -71,6 +71,11 @@ def find_episode(connection: Connection, sitting_id: str) -> Record | None:
     return _EPISODE.first(connection, {"sitting": sitting_id})
 
 
+def show_first(connection: Connection, round_id: str, *, now: datetime) -> None:
+    """A round is being shown for the first time."""
+    _SHOWN.run(connection, {"round": round_id, "now": now})
+
+
 def end_sitting(connection: Connection, sitting_id: str, *, why: str, now: datetime) -> None:
     """Mark a sitting as over: `finished` or `stopped`."""
     sittings = tables.sittings
@@ -127,7 +132,7 @@ class Showing:
     ) -> Round:
         asked = _ROUND.first(connection, {"episode": episode.episode_id, "trial": episode.done + 1})
         if asked.shown_at is None:
-            _SHOWN.run(connection, {"round": asked.round_id, "now": self.clock()})
+            show_first(connection, asked.round_id, now=self.clock())
         target = self.content.targets[episode.target_id]
         revealed = asked.trial <= episode.open_until
         rounds = answered(connection, episode.episode_id)

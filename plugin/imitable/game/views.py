@@ -12,6 +12,8 @@ from typing import ClassVar, get_args
 
 from pydantic import TypeAdapter
 
+from imitable_aggregation import scoring
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -166,6 +168,11 @@ class Reveal:
     coaching: str = ""
     """A hint on the practice target; empty in the real game."""
 
+    @property
+    def grade(self) -> str:
+        """Key of the word for how close the guess was."""
+        return grade(self.points)
+
 
 @dataclass(frozen=True)
 class Questions:
@@ -216,6 +223,15 @@ class Problem:
     kind: ClassVar[str] = "problem"
     title: str
     message: str
+
+
+_GRADES = ((0.25, "reveal.spot_on"), (1, "reveal.very_close"), (2.5, "reveal.close"), (5, "reveal.some_way_off"))
+"""Points that are missing, less than so many, and the key of the word for it."""
+
+
+def grade(points: float) -> str:
+    """Key of the word for a round's points, 0 to 10."""
+    return next((key for below, key in _GRADES if scoring.TOP - points < below), "reveal.far_off")
 
 
 View = Landing | Round | Reveal | Questions | Done | Problem

@@ -6,7 +6,6 @@ so that no token stands in a URL, a cookie, a log or a Referer.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
@@ -16,12 +15,13 @@ from urllib.parse import parse_qsl, urlsplit
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from imitable.errors import GameError, ImitableError
+from imitable.game.bodies import body_of
 from imitable.game.conduct import read_signals
 from imitable.game.guard import NOT_KEPT, Desk, Health, Paced
 from imitable.game.limits import Pace, TooFast, TooSlow
@@ -39,9 +39,6 @@ _log = logging.getLogger(__name__)
 
 LARGEST_BODY = 16_384
 """Bytes of a posted form; ours are a few hundred."""
-
-READING = 15.0
-"""Seconds that a form has to arrive in."""
 
 Fields = dict[str, str]
 Answer = Callable[[Fields], tuple[View, str]]
@@ -194,17 +191,10 @@ class _Door:
 
 async def _form(request: Request) -> Fields:
     """The posted fields. The token may also come as a bearer token. Raises GameError for what is not our form."""
-    body = b""
+    body = await body_of(request, most=LARGEST_BODY)
     try:
-        async with asyncio.timeout(READING):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > LARGEST_BODY:
-                    raise GameError("refused.too_long")
         fields = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=20)
-    except TimeoutError:
-        raise TooSlow("refused.too_slow") from None
-    except (ValueError, ClientDisconnect) as error:
+    except ValueError as error:
         raise GameError("refused.unreadable") from error
     form = {name: value.replace("\0", "") for name, value in fields}  # PostgreSQL takes no NUL
     scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
