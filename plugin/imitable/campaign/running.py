@@ -143,6 +143,8 @@ class LabelStudio(Table):
     mode: Literal["interactive", "webhook", "plain"] = "interactive"
     """`interactive`: a task is an episode, and the truth comes after every guess. `webhook`: a task is a round, and the
     next one tells how the last one went. `plain`: no feedback, and nothing of ours has to run."""
+    slider: bool = False
+    """True: a slider instead of a number to type, where a task is a round (modes `webhook` and `plain`)."""
     annotators_per_target: int = Field(default=4, ge=1)
     """Episodes to publish for each target and level; the pools that imitable starts with hold four that share no
     item."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -12,7 +13,8 @@ from imitable.game.content import Content
 from imitable.game.label_studio import names
 from imitable.game.pages import environment
 from imitable.game.paying import bonus_said, pay_said
-from imitable.game.reserving import Reserved
+from imitable.game.reserving import Reserved, ReservedRound
+from imitable.game.views import Past
 from imitable_aggregation import scoring
 from imitable_templates.texts import Texts
 
@@ -21,12 +23,14 @@ if TYPE_CHECKING:
 
 
 def labelling_config(folder: Folder, words: Texts) -> str:
-    """The labelling configuration of a project, as Label Studio's XML: one page for every episode of the campaign."""
+    """The labelling configuration of a project, as Label Studio's XML: one page for every episode, or every round."""
     config = folder.config
+    settings = config.platform.label_studio
+    page = "config.xml.j2" if settings is None or settings.mode == "interactive" else "round_config.xml.j2"
     low = min(scoring.lowest("both" if one.played == "both" else "pos") for one in config.targets)
     return (
         _pages(words)
-        .get_template("config.xml.j2")
+        .get_template(page)
         .render(
             names=names,
             style=files("imitable_templates.label_studio").joinpath("style.css").read_text(encoding="utf-8"),
@@ -34,6 +38,7 @@ def labelling_config(folder: Folder, words: Texts) -> str:
             open_until=config.episode.open_until,
             low=f"{low:g}",
             high=f"{scoring.TOP:g}",
+            slider=settings is not None and settings.slider,
         )
     )
 
@@ -44,34 +49,9 @@ def task_data(folder: Folder, content: Content, words: Texts, one: Reserved) -> 
     Raises PlatformError when the episode has other rounds than the page.
     """
     config, pages = folder.config, _pages(words)
-    target, total = content.targets[one.target_id], config.episode.rounds
-    open_until = max((asked.trial for asked in one.rounds if asked.phase == "practice"), default=0)
-    if (len(one.rounds), open_until) != (total, config.episode.open_until):
-        raise PlatformError(
-            f"An episode of {one.target_id} has {len(one.rounds)} rounds, {open_until} of them with answers; campaign"
-            f".toml says {total} and {config.episode.open_until}. Restore [episode] as it was when this was published."
-        )
-    scale = {"low": target.low, "high": scoring.TOP}
-    intro = pages.get_template("intro.html.j2").render(
-        **scale,
-        episode=one.place + 1,
-        episodes=config.sitting.episodes,
-        rounds=total,
-        held_out=total - open_until,
-        minutes=config.sitting.minutes,
-        pay=pay_said(config.pay, words, platform=names.PLATFORM),
-        consent=folder.consent_text(),
-        contact=config.study.contact,
-    )
-    shown = (
-        "" if one.level == "text" else pages.get_template("examples.html.j2").render(**scale, examples=target.examples)
-    )
-    data = {
-        names.KEY: names.task_key(folder, one.episode_id),
-        names.ANNOTATOR: one.name,
-        names.INTRO: intro,
-        names.EXAMPLES: shown,
-    }
+    total, open_until = _rounds(folder, one)
+    scale = {"low": content.targets[one.target_id].low, "high": scoring.TOP}
+    data = {names.KEY: names.task_key(folder, one.episode_id), **_around(folder, content, words, one)}
     template, bonus = pages.get_template("round.html.j2"), bonus_said(config.pay, words)
     for asked in one.rounds:
         data[names.text(asked.trial)] = template.render(
@@ -83,6 +63,73 @@ def task_data(folder: Folder, content: Content, words: Texts, one: Reserved) -> 
             bonus=bonus,
         )
     return data
+
+
+def round_data(
+    folder: Folder, content: Content, words: Texts, one: Reserved, asked: ReservedRound, *, history: Sequence[Past] = ()
+) -> dict[str, str]:
+    """The data of a task that is one round, under the rounds that were played before it, where answers are shown.
+
+    Raises PlatformError as `task_data` does.
+    """
+    total, open_until = _rounds(folder, one)
+    pages, bonus = _pages(words), bonus_said(folder.config.pay, words)
+    if (settings := folder.config.platform.label_studio) and settings.mode == "plain":
+        open_until, bonus = 0, ""
+    scale = {"low": content.targets[one.target_id].low, "high": scoring.TOP}
+    shown = pages.get_template("round.html.j2").render(
+        **scale,
+        trial=asked.trial,
+        total=total,
+        open_until=open_until,
+        stimulus=content.stimulus(asked.item_id),
+        bonus=bonus,
+    )
+    before = pages.get_template("last.html.j2").render(last=history[-1], rounds=history) if history else ""
+    return {
+        names.KEY: names.task_key(folder, one.episode_id, asked.trial),
+        **_around(folder, content, words, one, trial=asked.trial),
+        names.TEXT: before + shown,
+    }
+
+
+def _rounds(folder: Folder, one: Reserved) -> tuple[int, int]:
+    """Rounds of an episode, and how many of them show answers. Raises PlatformError when the page has others."""
+    episode = folder.config.episode
+    open_until = max((asked.trial for asked in one.rounds if asked.phase == "practice"), default=0)
+    if (len(one.rounds), open_until) != (episode.rounds, episode.open_until):
+        raise PlatformError(
+            f"An episode of {one.target_id} has {len(one.rounds)} rounds, {open_until} of them with answers, and "
+            f"campaign.toml says {episode.rounds} and {episode.open_until}. Put [episode] back as it was when this was "
+            "published."
+        )
+    return episode.rounds, open_until
+
+
+def _around(folder: Folder, content: Content, words: Texts, one: Reserved, *, trial: int = 0) -> dict[str, str]:
+    """What every task of an episode has: whose it is, the introduction, the examples. `trial` 0: all rounds in one."""
+    config, pages, target = folder.config, _pages(words), content.targets[one.target_id]
+    scale = {"low": target.low, "high": scoring.TOP}
+    settings = config.platform.label_studio
+    intro = pages.get_template("intro.html.j2").render(
+        **scale,
+        mode=settings.mode if settings and trial else "interactive",
+        episode=one.place + 1,
+        episodes=config.sitting.episodes,
+        trial=trial,
+        rounds=config.episode.rounds,
+        held_out=config.episode.rounds - config.episode.open_until,
+        minutes=config.sitting.minutes,
+        pay=pay_said(config.pay, words, platform=names.PLATFORM),
+        consent=folder.consent_text(),
+        contact=config.study.contact,
+    )
+    shown = pages.get_template("examples.html.j2").render(**scale, examples=target.examples)
+    return {
+        names.ANNOTATOR: one.name,
+        names.INTRO: intro,
+        names.EXAMPLES: "" if one.level == "text" else shown,
+    }
 
 
 @lru_cache(maxsize=4)
