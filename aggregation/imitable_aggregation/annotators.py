@@ -148,7 +148,8 @@ def _scales(episodes: pd.DataFrame) -> _Scales:
 
 def _left_out(score: Floats, leverage: Floats) -> Floats:
     """Squares of an episode's scores as if the estimate had been made without it (the jackknife)."""
-    return (score / np.maximum(1 - leverage, 0.1)) ** 2
+    result: Floats = (score / np.maximum(1 - leverage, 0.1)) ** 2
+    return result
 
 
 def _ratio(a: Floats, b: Floats, among: npt.NDArray[np.bool_], *, otherwise: float) -> float:

@@ -44,7 +44,7 @@ def code(episodes: pd.DataFrame, level: str | None) -> Coding:
             f"no guess was made at the level {level!r}", remedy=f"choose one of {', '.join(levels)}", field="level"
         )
     notes: list[str] = []
-    blocks = [np.ones((len(episodes), 1))]
+    blocks: list[Floats] = [np.ones((len(episodes), 1))]
     by_level = _sum_coded(len(levels))
     if len(levels) > 1:
         blocks.append(by_level[pd.Index(levels).get_indexer(pd.Index(episodes["level"].astype("str")))])

@@ -58,7 +58,7 @@ def judge(episodes: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
     data, ids = sums(episodes)
     play = regressions(data)
     shams = impostors(data) + np.log(PRIOR_BAD / len(KINDS))
-    weight = np.zeros(data.annotators)  # at first nobody moves what is usual, only his own noise
+    weight: Floats = np.zeros(data.annotators)  # at first nobody moves what is usual, only his own noise
     population = usual(play)
     for _ in range(ROUNDS + 1):
         for _ in range(STEPS):

@@ -33,7 +33,7 @@ def item_variance(episodes: pd.DataFrame, items: pd.DataFrame) -> float:
     by_episode, by_item = (ids.get_indexer(pd.Index(frame["target_id"])) for frame in (episodes, items))
     for held_out in (False, True):
         e = {k: np.asarray(held[k], np.float64) for k in practice}
-        i = {k: items[f"h_{k}"].to_numpy(np.float64) for k in practice}
+        i: dict[str, Floats] = {k: items[f"h_{k}"].to_numpy(np.float64) for k in practice}
         if not held_out:
             e = {k: apart[k] - e[k] for k in practice}
             i = {k: items[k].to_numpy(np.float64) - i[k] for k in practice}

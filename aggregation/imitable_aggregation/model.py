@@ -98,8 +98,8 @@ def fit(
     columns = design.columns(int(np.clip(8_000 // len(target_ids), 8, 40)), least=8)
     found = estimate(design, noise, shared, columns=columns, correlated=correlated, rng=rng)
     drawn = posterior(design, found, shared, uneven, coding, draws, rng)
-    samples = {name: np.full((draws, len(target_ids)), np.nan) for name in KNOTS}
-    means = dict.fromkeys(KNOTS, np.full(len(target_ids), np.nan))
+    samples: dict[str, Floats] = {name: np.full((draws, len(target_ids)), np.nan) for name in KNOTS}
+    means: dict[str, Floats] = dict.fromkeys(KNOTS, np.full(len(target_ids), np.nan))
     for place, knot in enumerate(used):
         samples[KNOTS[knot]] = drawn.levels[:, place, 1:].T
         means[KNOTS[knot]] = drawn.levels[:, place, 0]

@@ -64,7 +64,7 @@ def group_means(theta: Floats, group: Ints, *, pooled: bool, rng: np.random.Gene
     within, freedom = _within(white, group, len(size))
     likely, spread = _differences(white, group, basis * root[:, None])
     normal = _mirrored(rng.standard_normal((DRAWS // 2, len(likely))))
-    t = np.full(DRAWS, np.inf)
+    t: Floats = np.full(DRAWS, np.inf)
     if pooled:
         t, q = _pooled(likely, spread, within, basis, size, normal, rng)
     else:

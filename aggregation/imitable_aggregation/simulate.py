@@ -165,7 +165,7 @@ def _assign(
     wish = correlated * people.skill[who] / 0.8 + np.sqrt(1 - correlated**2) * rng.normal(size=len(who))
     places = np.repeat(np.arange(len(hard)), -(-len(who) // len(hard)))[: len(who)]
     places = places[np.argsort(hard[places] + rng.normal(0, 1e-3, len(places)), kind="stable")]
-    what = np.empty(len(who), np.int64)
+    what: Ints = np.empty(len(who), np.int64)
     what[np.argsort(wish, kind="stable")] = places
     if correlated == 0:
         what = rng.permutation(what)
@@ -180,9 +180,10 @@ def _play(
     """All rounds of all episodes, trial by trial; some stop early."""
     pair = rng.normal(0, 0.6, len(who))
     order = {split: np.argsort(rng.random((len(who), size)), axis=1) for split, size in POOL.items()}
-    seen_sum, seen = np.full(len(who), 3.0), np.ones(len(who))
-    last, fixed = np.full(len(who), 3.0), rng.uniform(0, 10, len(who))
-    alive, mood = np.ones(len(who), bool), np.zeros(len(who))
+    seen_sum: Floats = np.full(len(who), 3.0)
+    last: Floats = np.full(len(who), 3.0)
+    mood: Floats = np.zeros(len(who))
+    seen, fixed, alive = np.ones(len(who)), rng.uniform(0, 10, len(who)), np.ones(len(who), bool)
     found: list[dict[str, npt.NDArray[np.generic]]] = []
     for trial in range(1, PRACTICE + HELD_OUT + 1):
         phase = "practice" if trial <= PRACTICE else "held_out"

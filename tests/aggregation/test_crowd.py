@@ -219,5 +219,5 @@ def test_coefficients_are_recovered_and_nothing_learned_is_the_identity() -> Non
 
 
 def test_ends_of_few_residuals_are_unknown() -> None:
-    few = spread(np.zeros(5), np.ones(5, dtype=np.int64), np.arange(5.0), 0.9)
+    few = spread(np.zeros(5), np.ones(5, dtype=np.int64), np.arange(5, dtype=np.float64), 0.9)
     assert np.isinf(few.around(np.zeros(1), np.ones(1, dtype=np.int64))).all()

@@ -92,7 +92,7 @@ def dense(d: Design, p: Parameters, item: Floats) -> tuple[Floats, Floats]:
         rows[:, K * (t + at) : K * (t + at) + K] = np.eye(K)
         rows[:, : K * t] = -np.kron(spread[at], p.gamma)
         precision += rows.T @ np.linalg.inv(p.annotator) @ rows
-    inverse = np.linalg.inv(precision)
+    inverse = np.linalg.inv(precision).astype(np.float64)
     return inverse @ right, inverse
 
 

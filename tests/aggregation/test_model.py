@@ -15,7 +15,7 @@ from scipy.stats import kendalltau, spearmanr
 from imitable_aggregation import mixed
 from imitable_aggregation.defaults import filled
 from imitable_aggregation.errors import TableError
-from imitable_aggregation.mixed import root
+from imitable_aggregation.mixed import Floats, root
 from imitable_aggregation.model import Fit, fit
 from imitable_aggregation.simulate import Setting, simulate
 from imitable_aggregation.statistics import Statistics, collect
@@ -69,7 +69,7 @@ def played(
 
 
 @pytest.fixture(scope="module")
-def campaign() -> tuple[Fit, pd.DataFrame, dict[str, np.ndarray]]:
+def campaign() -> tuple[Fit, pd.DataFrame, dict[str, Floats]]:
     done = simulate(Setting(guesses=20_000, correlated=0.6, bad=0.0, seed=31))
     truth = {"imitability": done.imitability, "start": done.start, "skill": done.skill}
     return fitted(done.guesses), done.guesses, truth
@@ -80,7 +80,7 @@ def places(names: list[str]) -> list[int]:
 
 
 def test_the_ranking_is_recovered_when_skilled_people_were_given_hard_targets(
-    campaign: tuple[Fit, pd.DataFrame, dict[str, np.ndarray]],
+    campaign: tuple[Fit, pd.DataFrame, dict[str, Floats]],
 ) -> None:
     found, guesses, truth = campaign
     true = truth["imitability"][places(found.target_ids)]
@@ -92,7 +92,7 @@ def test_the_ranking_is_recovered_when_skilled_people_were_given_hard_targets(
     assert ours > 0.7
 
 
-def test_intervals_cover_the_truth(campaign: tuple[Fit, pd.DataFrame, dict[str, np.ndarray]]) -> None:
+def test_intervals_cover_the_truth(campaign: tuple[Fit, pd.DataFrame, dict[str, Floats]]) -> None:
     found, _, truth = campaign
     at = places(found.target_ids)
     for name, true in (("imitability", truth["imitability"]), ("start", truth["start"])):
@@ -101,10 +101,10 @@ def test_intervals_cover_the_truth(campaign: tuple[Fit, pd.DataFrame, dict[str, 
 
 
 def test_annotators_are_ordered_by_skill_although_the_best_met_the_hardest(
-    campaign: tuple[Fit, pd.DataFrame, dict[str, np.ndarray]],
+    campaign: tuple[Fit, pd.DataFrame, dict[str, Floats]],
 ) -> None:
     found, guesses, truth = campaign
-    true = truth["skill"][places(list(found.people.index))]
+    true = truth["skill"][places(list(found.people.index))].tolist()
     skill = 1 - (guesses["guess"] - guesses["truth"]).abs() / guesses["l_ref"]
     raw = skill.groupby(guesses["annotator_id"]).mean().reindex(found.people.index)
     ours = spearmanr(found.people["skill"], true).statistic
@@ -113,7 +113,7 @@ def test_annotators_are_ordered_by_skill_although_the_best_met_the_hardest(
 
 
 def test_draws_are_joint_and_agree_with_the_estimates(
-    campaign: tuple[Fit, pd.DataFrame, dict[str, np.ndarray]],
+    campaign: tuple[Fit, pd.DataFrame, dict[str, Floats]],
 ) -> None:
     found, _, _ = campaign
     draws = found.samples["held_out"]

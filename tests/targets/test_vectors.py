@@ -6,6 +6,7 @@ import pickle
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from hypothesis import given
@@ -25,7 +26,7 @@ WEIGHT = np.arange(12, dtype=np.float32).reshape(3, 4)
     metadata=st.dictionaries(st.sampled_from(["model_id", "label", "trained_on"]), st.text(max_size=9)),
 )
 def test_what_is_written_is_read(
-    weight: np.ndarray, metadata: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+    weight: npt.NDArray[np.float32], metadata: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     path = tmp_path_factory.mktemp("vectors") / "probes" / "a.safetensors"
     scale = np.full(weight.shape[1], 2, np.float32)
@@ -82,7 +83,7 @@ def test_floats_of_every_size_become_float32(dtype: torch.dtype, tmp_path: Path)
     ],
 )
 def test_a_file_that_makes_no_sense_is_named(
-    changes: dict[str, np.ndarray | None], message: str, tmp_path: Path
+    changes: dict[str, npt.NDArray[np.float32] | None], message: str, tmp_path: Path
 ) -> None:
     tensors = {name: each for name, each in ({"weight": WEIGHT} | changes).items() if each is not None}
     save_file(tensors, tmp_path / "a.safetensors")

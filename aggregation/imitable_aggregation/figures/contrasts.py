@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from imitable_aggregation.svg import ACCENT, SECOND, SOFT, STYLE, THIRD, WIDE, svg
 
-from .marks import grid
+from .marks import Floats, grid
 
 MOST = 24
 """Contrasts that are drawn."""
@@ -80,7 +80,7 @@ def sources(components: Mapping[str, Any]) -> str:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDE, 0.95 + 0.4 * len(knots)))
         axes = figure.subplots()
-        before = np.zeros(len(knots))
+        before: Floats = np.zeros(len(knots))
         for name, label, colour in SOURCES:
             axes.barh(knots, variances[name], left=before, color=colour, alpha=0.7, height=0.62, label=label)
             before = before + variances[name]

@@ -68,7 +68,9 @@ def moments(loaded: Loaded, shard: Shard, work: Work) -> dict[str, Moments]:
 def columns(loaded: Loaded, shard: Shard, work: Work) -> dict[str, Floats]:
     """Activations of chosen units at every token of the shard."""
     chosen = {site.name: (work.units or {})[site.name] for site in work.sites}
-    read = {name: np.empty((len(shard.tokens), len(units)), np.float32) for name, units in chosen.items()}
+    read: dict[str, Floats] = {
+        name: np.empty((len(shard.tokens), len(units)), np.float32) for name, units in chosen.items()
+    }
     sites = _by_tap(work.sites)
 
     def take(tap: Tap, caught: Any, places: Places) -> None:

@@ -67,7 +67,7 @@ def _hashes(shard: Shard, special: frozenset[int]) -> npt.NDArray[np.void]:
     tokens = shard.tokens[counts].astype(np.uint64)
     window = np.repeat(np.arange(len(shard), dtype=np.uint32), shard.lengths)[counts]
     mixed = _mixed(tokens)
-    runs = np.zeros(max(0, len(tokens) - RUN + 1), np.uint64)
+    runs: npt.NDArray[np.uint64] = np.zeros(max(0, len(tokens) - RUN + 1), np.uint64)
     for ahead in range(RUN if len(runs) else 0):
         runs = runs * _PRIME + mixed[ahead : ahead + len(runs)]
     within = window[: len(runs)] == window[RUN - 1 :] if len(runs) else np.zeros(0, bool)
