@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from imitable.campaign import open_folder
+from imitable.commands.new import new
 from imitable.commands.publish import publish
 from imitable.errors import BuildError, CampaignError, PlatformError
 from imitable.platforms import Platform
@@ -46,7 +48,7 @@ def test_publishing_more_or_fewer_links_forgets_none(tmp_path: Path) -> None:
     first = read_links(tmp_path)
     publish(tmp_path, places=4)
     assert read_links(tmp_path)[:2] == first
-    publish(tmp_path, places=1)
+    assert "links.csv keeps the 3 made before, too." in publish(tmp_path, places=1).notes
     assert len(read_links(tmp_path)) == 4
 
 
@@ -65,8 +67,6 @@ def test_an_unknown_platform_names_the_known_ones(tmp_path: Path) -> None:
 
 
 def test_a_campaign_that_is_not_built_says_how_to_build_it(tmp_path: Path) -> None:
-    from imitable.commands.new import new
-
     new(tmp_path / "fresh")
     with pytest.raises(BuildError, match="imitable build"):
         publish(tmp_path / "fresh")
@@ -91,10 +91,22 @@ def test_simulated_links_stand_beside_peoples(tmp_path: Path) -> None:
 
 def test_publishing_says_what_the_runner_must_know_of_addresses_pay_and_consent(tmp_path: Path) -> None:
     invented_campaign(tmp_path / "a", more='[pay]\nbase = "3.00"\n')
-    said = publish(tmp_path / "a", places=1).next_step
+    said = " ".join(publish(tmp_path / "a", places=1).notes)
     assert "open on this machine only" in said
     assert "does not pay yet" in said
+    assert "lab@example.org" not in said
     invented_campaign(tmp_path / "b", consent="Read this.")
     (tmp_path / "b" / "consent.md").unlink()
     with pytest.raises(CampaignError, match=r"consent\.md named in campaign\.toml"):
         publish(tmp_path / "b")
+
+
+def test_the_contact_that_a_new_campaign_brings_is_asked_to_be_replaced(tmp_path: Path) -> None:
+    new(tmp_path / "new")
+    contact = open_folder(tmp_path / "new").config.study.contact
+    invented_campaign(tmp_path / "c")
+    toml = tmp_path / "c" / "campaign.toml"
+    toml.write_text(
+        toml.read_text(encoding="utf-8").replace("[study]\n", f'[study]\ncontact = "{contact}"\n'), encoding="utf-8"
+    )
+    assert any("[study] contact" in note for note in publish(tmp_path / "c", places=1).notes)

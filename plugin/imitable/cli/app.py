@@ -95,7 +95,9 @@ def publish(
     out.print(("Would make " if dry_run else "Made ") + plain(done.what) + ".")
     for path in done.files:
         out.print(f"  {plain(str(path))}")
-    out.print(f"Next: {plain(done.next_step)}")
+    for note in done.notes:
+        out.print(f"  note: {plain(note)}")
+    out.print(f"Next: [bold]{plain(done.next_step)}[/]")
 
 
 @app.command()

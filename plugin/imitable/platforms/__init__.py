@@ -23,6 +23,8 @@ class Published:
     files: tuple[Path, ...]
     next_step: str
     """What the runner does now."""
+    notes: tuple[str, ...] = ()
+    """What the runner must know besides, each with what to do about it."""
 
 
 class Platform(Protocol):

@@ -17,6 +17,8 @@ from imitable.platforms import Published
 from imitable.store import Store, tables
 
 DEFAULT_URL = "http://127.0.0.1:8000"
+STARTERS_CONTACT = "lab@example.org"
+"""What `imitable new` writes as [study] contact."""
 
 
 class WebLinks:
@@ -37,20 +39,15 @@ class WebLinks:
         if folder.config.platform.web.open:
             what += ", and the open address itself"
         path = folder.path / "links.csv"
-        step = f"Start the game with 'imitable serve {folder.path}', then send each person one link of {path.name}."
-        if not folder.config.serve.public_url:
-            step += (
-                " These links open on this machine only: to invite others, set [serve] public_url in campaign.toml and "
-                "publish again."
-            )
-        if Decimal(folder.config.pay.base) or Decimal(folder.config.pay.bonus_per_point):
-            step += " imitable does not pay yet: the page promises what [pay] says, and it is for you to hand over."
         if dry_run:
-            return Published(what, (), f"Nothing was made. Without --dry-run this writes {path}.")
+            return Published(what, (), f"without --dry-run the same command writes {path}", _notes(folder))
         names = [f"link-{number:04d}" for number in range(1, count + 1)]
         links = make_links(store, folder, platform=self.platform, names=names, now=datetime.now(UTC))
-        write_links(folder, address, [*self._others(folder, store, names), *links])
-        return Published(what, (path,), step)
+        others = self._others(folder, store, names)
+        write_links(folder, address, [*others, *links])
+        kept = (f"{path.name} keeps the {len(others)} made before, too.",) if others else ()
+        step = f"imitable serve {folder.path}, then send each person one link of {path.name}"
+        return Published(what, (path,), step, (*kept, *_notes(folder)))
 
     def collect(self, folder: Folder, store: Store) -> int:
         """Our own page needs no pulling: its record is the store. Returns the sittings begun."""
@@ -71,6 +68,20 @@ class WebLinks:
             Link(row.platform, row.platform_id, folder.derive("link", row.platform, row.platform_id, size=32))
             for row in old
         ]
+
+
+def _notes(folder: Folder) -> tuple[str, ...]:
+    config, notes = folder.config, []
+    if not config.serve.public_url:
+        notes.append(
+            "These links open on this machine only: to invite others, set [serve] public_url in campaign.toml and "
+            "publish again."
+        )
+    if config.study.contact == STARTERS_CONTACT:
+        notes.append(f"Annotators are told to write to {STARTERS_CONTACT}: set [study] contact to your own address.")
+    if Decimal(config.pay.base) or Decimal(config.pay.bonus_per_point):
+        notes.append("imitable does not pay yet: the page promises what [pay] says, and it is for you to hand over.")
+    return tuple(notes)
 
 
 def sittings_needed(folder: Folder, store: Store) -> int:
