@@ -63,7 +63,9 @@ def test_new_build_publish_status_lead_on_to_each_other(tmp_path: Path) -> None:
     assert "Would make" in runner.invoke(app, ["publish", str(campaign), "--dry-run"]).output
     assert not (campaign / "links.csv").exists()
     assert "links.csv" in runner.invoke(app, ["publish", str(campaign), "--links", "2"]).output
-    assert f"imitable serve {campaign}" in runner.invoke(app, ["status", str(campaign)]).output
+    said = runner.invoke(app, ["status", str(campaign)]).output
+    assert f"imitable serve {campaign}" in said
+    assert "places filled: web 0 of 30" in said
 
 
 def test_ranking_a_guesses_file_alone_prints_the_order_and_writes_the_files(tmp_path: Path) -> None:

@@ -110,6 +110,14 @@ def test_places_bind_and_what_is_full_gets_nothing(table: Set) -> None:
     assert again.replaced
 
 
+def test_a_target_with_a_place_left_on_another_platform_is_not_full(table: Set) -> None:
+    here = table(targets=4, links=8, practice=1, held_out=0, annotators_per_target=3, more="[platform.prolific]\n")
+    path = write(here, (0, 1.0))
+    assign(here.folder.path, path)
+    play(here, 8)
+    assert assign(here.folder.path, path).full == []
+
+
 def test_a_plan_that_names_everything_is_all_that_counts(table: Set) -> None:
     here = table(targets=3, links=20, practice=1, held_out=0, annotators_per_target=1000)
     assign(here.folder.path, write(here, (0, 0.6), (1, 0.3), (2, 0.1)))

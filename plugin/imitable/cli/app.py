@@ -154,10 +154,10 @@ def status(directory: Campaign) -> None:
 
     seen = look(directory)
     out.print(f"[bold]{plain(seen.campaign)}[/]: {seen.targets} targets, {seen.links} links, {seen.sittings} sittings")
-    out.print(
-        f"episodes: {seen.episodes_finished} finished of {seen.places} wanted, {seen.episodes_open} open; "
-        f"{seen.guesses} guesses"
-    )
+    out.print(f"episodes: {seen.episodes_finished} finished, {seen.episodes_open} open; {seen.guesses} guesses")
+    if seen.places:
+        filled = [f"{platform} {done} of {whole}" for platform, (done, whole) in seen.places.items()]
+        out.print(f"places filled: {', '.join(filled)}")
     if seen.planned:
         out.print(f"plan: {planning.named(seen.planned, seen.targets, seen.planned_share)}")
         out.print(f"  without it again: imitable assign {plain(str(directory))} --clear")

@@ -236,5 +236,5 @@ def assign(
     )
     if full := len(done.full):
         have = "has no place left and gets" if full == 1 else "have no place left and get"
-        out.print(f"  {full} of them {have} none: raise \\[platform.web] annotators_per_target")
+        out.print(f"  {full} of them {have} none: raise annotators_per_target of a platform")
     out.print(f"Next: [bold]imitable status {plain(str(directory))}[/]")

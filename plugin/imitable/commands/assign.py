@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, insert, select
 
 from imitable.commands.folders import built
+from imitable.commands.places import places
 from imitable.errors import TablesError
 from imitable.store import tables
 
@@ -23,7 +24,7 @@ class AssignedPlan:
     share: float
     """Of a sitting's later episodes that goes to them, 0 to 1, while all have places left."""
     full: list[str]
-    """Named targets whose places are all taken at every level named: they get no episode."""
+    """Named targets whose places are all taken at every level named, on every platform: they get no episode."""
     replaced: bool
     """Whether an earlier plan was there."""
 
@@ -58,15 +59,10 @@ def assign(directory: Path, plan: Path) -> AssignedPlan:
                 insert(tables.planned),
                 [{"target_id": r.target_id, "level": r.level, "probability": r.probability} for r in rows],
             )
-            episodes = tables.episodes.c
-            done = connection.execute(
-                select(episodes.target_id, episodes.level, func.count().label("n"))
-                .where(episodes.completed_at.is_not(None))
-                .group_by(episodes.target_id, episodes.level)
-            )
-            taken = {(row.target_id, row.level): row.n for row in done}
-        wanted = folder.config.platform.web.annotators_per_target
-        has_place = {row.target_id for row in rows if taken.get((row.target_id, row.level), 0) < wanted}
+            offered = places(connection, folder)
+        has_place = {
+            row.target_id for row in rows if not offered or any(one.left(row.target_id, row.level) for one in offered)
+        }
         named = {row.target_id for row in rows}
         return AssignedPlan(
             targets=len(named),

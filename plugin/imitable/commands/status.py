@@ -8,6 +8,7 @@ from pathlib import Path
 from sqlalchemy import func, select
 
 from imitable.campaign import open_folder
+from imitable.commands.places import places
 from imitable.store import open_store, tables
 
 
@@ -17,8 +18,8 @@ class Status:
 
     campaign: str
     targets: int
-    places: int
-    """Finished episodes wanted over all targets and levels."""
+    places: dict[str, tuple[int, int]]
+    """Places filled and places in all, by platform: finished episodes over all targets and levels."""
     links: int
     sittings: int
     episodes_finished: int
@@ -46,7 +47,9 @@ def status(directory: Path) -> Status:
             links = count(tables.links)
             sittings = count(tables.sittings)
             finished = count(tables.episodes, tables.episodes.c.completed_at.is_not(None))
-            begun = count(tables.episodes)
+            begun = count(tables.episodes, tables.BEGUN)
+            by_link = count(tables.sittings, tables.sittings.c.platform.in_(select(tables.links.c.platform)))
+            offered = places(connection, folder)
             guesses = count(tables.guesses)
             planned = tables.planned.c
             query = select(func.count(planned.target_id.distinct()), func.sum(planned.probability))
@@ -54,26 +57,29 @@ def status(directory: Path) -> Status:
     finally:
         store.close()
     config = folder.config
-    places = targets * len(config.episode.levels) * config.platform.web.annotators_per_target
+    cells = targets * len(config.episode.levels)
+    filled = {one.platform: (one.filled(), cells * one.wanted) for one in offered}
+    missing = {platform: whole - done for platform, (done, whole) in filled.items() if done < whole}
     if targets == 0:
         step = f"imitable build {directory}"
-    elif links == 0 and not config.platform.web.open:
+    elif not offered:
         step = f"imitable publish {directory} --platform web"
     elif guesses == 0:
-        step = f"imitable serve {directory}, and send people their links"
-    elif finished < places and sittings < links:
-        step = f"imitable serve {directory} for the links not used yet; any time: imitable export {directory} --out OUT"
-    elif finished < places:
+        step = f"imitable serve {directory}, and " + ("send people their links" if links else "invite as it says")
+    elif not missing:
+        step = f"imitable export {directory} --out OUT, then imitable rank OUT --out RESULTS"
+    elif list(missing) == ["web"] and by_link >= links > 0:
+        more = links + -(-missing["web"] // config.sitting.episodes)
         step = (
-            f"all links were used: imitable publish {directory} --links {links + max(1, (places - finished) // 4)}, or "
-            f"imitable export {directory} --out OUT and imitable rank OUT --out RESULTS"
+            f"all links were used: imitable publish {directory} --links {more}, or imitable export {directory} --out "
+            "OUT and imitable rank OUT --out RESULTS"
         )
     else:
-        step = f"imitable export {directory} --out OUT, then imitable rank OUT --out RESULTS"
+        step = f"imitable serve {directory} for the places left; any time: imitable export {directory} --out OUT"
     return Status(
         campaign=config.campaign.name,
         targets=targets,
-        places=places,
+        places=filled,
         links=links,
         sittings=sittings,
         episodes_finished=finished,
