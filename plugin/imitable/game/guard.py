@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -46,12 +46,19 @@ _Answer = TypeVar("_Answer")
 class Paced:
     """ASGI middleware: counts every request of an address, before anything of it is read."""
 
-    def __init__(self, app: ASGIApp, pace: Pace, refuse: Callable[[Request, Exception], Response], root: str) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        pace: Pace,
+        refuse: Callable[[Request, Exception], Response],
+        root: str,
+        uncounted: Collection[str] = (),
+    ) -> None:
         self.app = app
         self.pace = pace
         self.refuse = refuse
         self.static = ("/static/", f"{root}/static/")
-        self.uncounted = {f"{under}/{name}" for under in ("", root) for name in ("healthz", "livez")}
+        self.uncounted = {f"{under}/{name}" for under in ("", root) for name in ("healthz", "livez")} | {*uncounted}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] not in self.uncounted:

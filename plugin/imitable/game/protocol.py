@@ -10,6 +10,7 @@ from http import HTTPStatus
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from imitable.game.label_studio.names import LARGEST_CALL, PREDICT
 from imitable.game.request_log import note
 
 LARGEST_HEAD = 16_384
@@ -21,7 +22,8 @@ LONGEST_URL = 8_192
 """Bytes; a signed address of a platform has a thousand."""
 
 LARGEST_REQUEST = 262_144
-"""Bytes in all, the framing of chunks and trailers included. What the door reads of a body is much less."""
+"""Bytes in all, the framing of chunks and trailers included. What the door reads of a body is much less. What Label
+Studio tells of a whole task may be longer."""
 
 ARRIVING = 20.0
 """Seconds from the first byte of a request to its last, and from a connection to its first byte."""
@@ -36,6 +38,7 @@ class WaryProtocol(HttpToolsProtocol):
     _head = False
     """True while its head is being read."""
     _size = 0
+    _most = LARGEST_REQUEST
     _refused: HTTPStatus | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
@@ -53,7 +56,7 @@ class WaryProtocol(HttpToolsProtocol):
             self._size += len(data)
             if self._head and self._size > LARGEST_HEAD:
                 self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-            elif self._size > LARGEST_REQUEST:
+            elif self._size > self._most:
                 self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
     def on_message_begin(self) -> None:
@@ -64,6 +67,7 @@ class WaryProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._head = False
+        self._most = LARGEST_REQUEST + (LARGEST_CALL if self.url.endswith(PREDICT.encode()) else 0)
         if len(self.url) > LONGEST_URL:
             self._refused = HTTPStatus.REQUEST_URI_TOO_LONG
         elif len(self.headers) > MOST_HEADERS or sum(len(one) for pair in self.headers for one in pair) > LARGEST_HEAD:

@@ -24,6 +24,7 @@ from imitable.errors import GameError, ImitableError
 from imitable.game.bodies import body_of
 from imitable.game.conduct import read_signals
 from imitable.game.guard import NOT_KEPT, Desk, Health, Paced
+from imitable.game.label_studio.door import LabelStudioDoor
 from imitable.game.limits import Pace, TooFast, TooSlow
 from imitable.game.pages import environment
 from imitable.game.play import Game
@@ -49,9 +50,14 @@ def web_app(game: Game) -> Starlette:
     """The game behind HTTP. Routes stand at the root and, behind a proxy, at the path of [serve] public_url."""
     root = urlsplit(game.folder.config.serve.public_url or "").path.rstrip("/")
     door = _Door(game, root)
+    roots, others = dict.fromkeys((root, "")), []
+    if game.folder.config.platform.label_studio is not None:
+        label_studio = LabelStudioDoor(game, desk=door.desk, pace=door.pace, health=door.health)
+        others = [route for under in roots for route in label_studio.routes(under)]
+    uncounted = [route.path for route in others]
     app = Starlette(
-        routes=[route for under in dict.fromkeys((root, "")) for route in _routes(door, under)],
-        middleware=[Middleware(Paced, pace=door.pace, refuse=door.problem, root=root)],
+        routes=[*others, *(route for under in roots for route in _routes(door, under))],
+        middleware=[Middleware(Paced, pace=door.pace, refuse=door.problem, root=root, uncounted=uncounted)],
         exception_handlers={404: door.missing, 405: door.missing, 500: door.failed, ImitableError: door.failed},
     )
     # A redirect would send the code or the token on to the host that the client names, and from https to http.

@@ -74,10 +74,20 @@ def written(guess: float) -> str:
     return repr(guess).removesuffix(".0")
 
 
+TASK_KEY = re.compile(r"t_[0-9a-f]{16}")
+
+
 def task_key(folder: Folder, episode_id: str, trial: int = 0) -> str:
     """Our key of the task that is a whole episode (`trial` 0) or one of its rounds."""
     return "t_" + folder.derive("task", episode_id, trial)
 
+
+DOOR = "/label-studio"
+"""Path of the door, below that of the game."""
+PREDICT = f"{DOOR}/predict"
+
+LARGEST_CALL = 4_194_304
+"""Bytes of a call: it brings the whole task along, with the page's drawing and everybody's annotations of it."""
 
 USER = "label-studio"
 """Whom Label Studio calls itself when it asks us."""
@@ -93,4 +103,4 @@ def backend_address(folder: Folder) -> str:
     config = folder.config
     settings = config.platform.label_studio
     base = (settings and settings.backend_url) or config.serve.public_url or "http://127.0.0.1:8000"
-    return base.rstrip("/") + "/label-studio"
+    return base.rstrip("/") + DOOR

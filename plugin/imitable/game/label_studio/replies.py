@@ -1,0 +1,218 @@
+"""The game on a page of Label Studio: what was typed is committed, and then the reply fills in what may be seen."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, select, update
+
+from imitable.errors import GameError
+from imitable.game.assignment import round_id_of
+from imitable.game.commit import Answered, Asked, answered, commit, find_round, points_of, read_guess
+from imitable.game.label_studio import names
+from imitable.game.label_studio.calls import Call
+from imitable.game.pages import numbers
+from imitable.game.play import Game
+from imitable.game.sessions import consent_version
+from imitable.game.showing import Record, end_sitting, find_sitting, show_first
+from imitable.game.views import grade
+from imitable.store import Quick, tables
+from imitable_aggregation import scoring
+
+_log = logging.getLogger(__name__)
+
+Result = dict[str, Any]
+"""One control of the page with what stands in it, as Label Studio writes it."""
+
+_TASK = Quick(
+    select(
+        tables.tasks.c.episode_id,
+        tables.episodes.c.target_id,
+        tables.sitting_episodes.c.sitting_id,
+        tables.sitting_episodes.c.place,
+        tables.identities.c.platform_id,
+    )
+    .join(tables.episodes, tables.episodes.c.episode_id == tables.tasks.c.episode_id)
+    .join(tables.identities, tables.identities.c.annotator_id == tables.episodes.c.annotator_id)
+    .join(tables.sitting_episodes, tables.sitting_episodes.c.episode_id == tables.episodes.c.episode_id)
+    .where(
+        tables.tasks.c.task_key == bindparam("key"),
+        tables.tasks.c.platform == bindparam("platform"),
+        tables.tasks.c.trial == bindparam("trial"),
+    )
+)
+_of_sitting = (
+    select(func.count().label("n"))
+    .select_from(tables.sitting_episodes)
+    .join(tables.episodes, tables.episodes.c.episode_id == tables.sitting_episodes.c.episode_id)
+    .where(tables.sitting_episodes.c.sitting_id == bindparam("sitting"))
+)
+_BEGUN = Quick(_of_sitting.where(tables.BEGUN))
+_UNFINISHED = Quick(_of_sitting.where(tables.episodes.c.completed_at.is_(None)))
+
+
+class Replies:
+    """Answers calls from a campaign's pages in Label Studio. Holds no state of its own."""
+
+    def __init__(self, game: Game) -> None:
+        self.game = game
+        self.texts = game.texts
+        self.number = numbers(game.texts)
+        self.target_of = game.content.targets
+
+    def reply(self, call: Call) -> list[Result]:
+        """What the page is to show: every answered round, and the next one open. Empty for who is not the annotator.
+
+        A call does one thing at most: it begins the episode, or commits the guess of its next round. So only what was
+        shown can be guessed.
+        """
+        with self.game.store.write() as connection:
+            task = self._task(connection, call)
+            if task is None:
+                return []
+            if not call.callers:
+                return self.again(call.latest, "label_studio.no_draft")
+            find_sitting(connection, task.sitting_id, lock=True)
+            first = self._asked(connection, task, 1)
+            try:
+                if first.shown_at is None:
+                    self._begin(connection, task, first, call)
+                elif first.done < first.rounds:
+                    self._guess(connection, task, first.done + 1, call)
+            except GameError as error:
+                box = names.BEGIN if first.shown_at is None else names.guess(first.done + 1)
+                said = self.again(box, error.key, **error.fields)
+                return said if first.shown_at is None else [*self._state(connection, task, call), *said]
+            return self._state(connection, task, call)
+
+    def again(self, box: str | None, key: str, **fields: object) -> list[Result]:
+        """Says under a box why what was typed there was not taken: a text of the catalogue."""
+        said = self.texts.plain(key, **fields)
+        trial = names.trial_of(box or "")
+        if trial is None:
+            return [_words(names.WELCOME, names.INTRO, said), _choice(names.BEGAN, names.INTRO, names.AGAIN)]
+        if trial > self.game.folder.config.episode.rounds:
+            return []
+        to = names.text(trial)
+        return [_words(names.feedback(trial), to, said), _choice(names.done(trial), to, names.AGAIN)]
+
+    def _task(self, connection: Connection, call: Call) -> Record | None:
+        """The task of a call, if everything that came with it agrees on the annotator whom our record has for it."""
+        task = _TASK.first(connection, {"key": call.key, "platform": names.PLATFORM, "trial": 0})
+        if task is None:
+            _log.warning("A page in Label Studio asked about a task that is not of this campaign. It was told nothing.")
+        elif {call.annotator, *call.callers} != {task.platform_id}:
+            _log.warning(
+                "Somebody in Label Studio asked about a task of another annotator, or one that was changed there. They "
+                "were told nothing."
+            )
+        else:
+            return task
+        return None
+
+    def _asked(self, connection: Connection, task: Record, trial: int) -> Asked:
+        round_id = round_id_of(self.game.folder, task.episode_id, trial)
+        asked = find_round(connection, sitting_id=task.sitting_id, round_id=round_id)
+        assert asked is not None  # noqa: S101  # an episode is planned to its end
+        return asked
+
+    def _begin(self, connection: Connection, task: Record, first: Asked, call: Call) -> None:
+        """Show the first round to who agreed; the first of a sitting's episodes begins the sitting."""
+        typed, yes = call.typed.get(names.BEGIN, ""), self.texts.plain("label_studio.begin_here")
+        if first.sitting.ended_at is not None:
+            raise GameError("label_studio.over")
+        if "".join(filter(str.isalpha, typed)).casefold() != yes.casefold():
+            raise GameError("label_studio.no_yes", word=yes)
+        now = self.game.clock()
+        if not _BEGUN.first(connection, {"sitting": task.sitting_id}).n:
+            if self.game.consent and task.place:  # the consent text stands on the first one's page
+                raise GameError("label_studio.not_first")
+            connection.execute(
+                update(tables.sittings)
+                .where(tables.sittings.c.sitting_id == task.sitting_id)
+                .values(consent_version=consent_version(self.game.consent), started_at=now)
+            )
+        connection.execute(
+            update(tables.episodes)
+            .where(tables.episodes.c.episode_id == task.episode_id)
+            .values(started_at=now, last_seen_at=now)
+        )
+        show_first(connection, first.round_id, now=now)
+
+    def _guess(self, connection: Connection, task: Record, trial: int, call: Call) -> None:
+        """Commit the guess of the next round, if it was typed, and show the round after it."""
+        typed = call.typed.get(names.guess(trial))
+        if typed is None:
+            return
+        asked, low, now = self._asked(connection, task, trial), self.target_of[task.target_id].low, self.game.clock()
+        if asked.sitting.ended_at is not None:
+            raise GameError("label_studio.over")
+        try:
+            guess = read_guess(typed, low=low)
+        except GameError as error:
+            fields = error.fields
+            raise GameError("label_studio.no_number", low=fields["low"], high=fields["high"]) from error
+        if not commit(connection, asked, guess, now=now):
+            return
+        if trial < asked.rounds:
+            show_first(connection, self._asked(connection, task, trial + 1).round_id, now=now)
+        elif not _UNFINISHED.first(connection, {"sitting": task.sitting_id}).n:
+            end_sitting(connection, task.sitting_id, why="finished", now=now)
+
+    def _state(self, connection: Connection, task: Record, call: Call) -> list[Result]:
+        """The whole page as far as it was played."""
+        rounds = answered(connection, task.episode_id)
+        yes = self.texts.plain("label_studio.begin_here")
+        state = [_words(names.BEGIN, names.INTRO, yes), _choice(names.BEGAN, names.INTRO, names.YES)]
+        for at, one in enumerate(rounds):
+            to, typed = names.text(one.trial), call.typed.get(names.guess(one.trial))
+            said = self._said(connection, task, rounds[: at + 1])
+            if typed is not None and _read(typed) != one.guess:
+                said += " " + self.texts.plain("reveal.already")
+            state.append(_words(names.guess(one.trial), to, names.written(one.guess)))
+            state.append(_words(names.feedback(one.trial), to, said))
+            if one.truth is not None:
+                state.append(_result(names.truth(one.trial), to, "number", number=round(one.truth, 1)))
+            state.append(_choice(names.done(one.trial), to, names.YES))
+        return state
+
+    def _said(self, connection: Connection, task: Record, rounds: Sequence[Answered]) -> str:
+        """What is said to the last of these rounds."""
+        this, polarity = rounds[-1], self.target_of[task.target_id].polarity
+        so_far = self.number(points_of(rounds, polarity))
+        if this.truth is None:
+            said = self.texts.plain("round.recorded")
+        else:
+            points = scoring.points(this.guess, this.truth, polarity)
+            verdict = self.texts.plain(
+                "reveal.verdict",
+                grade=self.texts.plain(grade(points)),
+                guess=self.number(this.guess),
+                truth=self.number(this.truth),
+            )
+            said = self.texts.plain("label_studio.answer", verdict=verdict, points=self.number(points), sum=so_far)
+        if this.trial < self.game.folder.config.episode.rounds:
+            return said
+        best = sum(scoring.TOP for one in rounds if one.truth is not None)
+        return said + " " + self.texts.plain("label_studio.all_done", points=so_far, best=f"{best:g}")
+
+
+def _read(typed: str) -> float | None:
+    try:
+        return read_guess(typed, low=-scoring.TOP)
+    except GameError:
+        return None
+
+
+def _result(name: str, to: str, kind: str, **value: Any) -> Result:
+    return {"from_name": name, "to_name": to, "type": kind, "value": value}
+
+
+def _words(name: str, to: str, said: str) -> Result:
+    return _result(name, to, "textarea", text=[said])
+
+
+def _choice(name: str, to: str, chosen: str) -> Result:
+    return _result(name, to, "choices", choices=[chosen])
