@@ -1,0 +1,76 @@
+"""Requests sent before the last one is answered, as no browser does it: the first is answered, and none is kept."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from imitable.testing import invented_campaign
+from wire import Wire
+
+if TYPE_CHECKING:
+    from conftest import Server
+
+
+@pytest.fixture
+def server(tmp_path: Path, serving: Callable[..., Server], monkeypatch: pytest.MonkeyPatch) -> Server:
+    monkeypatch.delenv("IMITABLE_STORE_URL", raising=False)
+    return serving(invented_campaign(tmp_path / "campaign").path, "--log", str(tmp_path / "log"))
+
+
+def asking(path: str, *, length: int = 0) -> bytes:
+    """A request, made as long as wanted by a header."""
+    request = f"GET {path} HTTP/1.1\r\nHost: x\r\nX: %s\r\n\r\n".encode()
+    return request.replace(b"%s", b"a" * max(0, length + 2 - len(request)))
+
+
+def resident(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * 4096
+
+
+@pytest.mark.parametrize("second", [asking("/livez"), b"no request\r\n\r\n"], ids=["another", "none"])
+def test_the_first_of_two_is_answered_and_the_connection_closed(server: Server, second: bytes) -> None:
+    reply = Wire(server.port).send(asking("/j/unknown") + second, patience=10)
+    assert reply.status == 400
+    assert reply.headers["connection"] == "close"
+    assert len(reply.body) == int(reply.headers["content-length"])
+    assert b"not known here" in reply.body
+
+
+def test_requests_without_end_that_await_no_answer_are_not_kept(server: Server) -> None:
+    many = asking("/j/x", length=64) * 1024
+    assert len(many) == 65_536  # what a server reads at once: it never sees half a request
+    before = resident(server.process.pid)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        heard = threading.Thread(target=_hear, args=(connection,))
+        heard.start()
+        with suppress(OSError):
+            for _ in range(200):
+                connection.sendall(many)
+        heard.join()
+    assert resident(server.process.pid) - before < 64 * 2**20
+    assert Wire(server.port).ask("GET", "/livez").status == 200
+
+
+def test_who_leaves_before_the_answers_is_no_trouble_of_ours(server: Server, tmp_path: Path) -> None:
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+            connection.sendall(asking("/static/app.css") * 100)
+    time.sleep(0.5)
+    assert Wire(server.port).ask("GET", "/livez").status == 200
+    lines = [json.loads(line) for line in (tmp_path / "log").read_text(encoding="utf-8").splitlines()]
+    assert {line["event"] for line in lines} == {"request"}
+
+
+def _hear(connection: socket.socket) -> None:
+    with suppress(OSError):
+        while connection.recv(65536):
+            pass
