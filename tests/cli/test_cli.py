@@ -50,6 +50,18 @@ def test_wrong_usage_exits_with_2() -> None:
     assert run("rank", "x", "--coverage", "2", "--out", "y").returncode == 2
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_broken_where_eighty_columns_break_it(command: str) -> None:
+    """Lines after the first paragraph are shown as they are written; longer ones would leave single words behind."""
+    said = getattr(get_command(app), "commands")[command].help  # noqa: B009  # as above
+    assert max(map(len, said.partition("\n\n")[2].split("\n"))) <= 78
+
+
+def test_the_help_of_export_names_the_files() -> None:
+    shown = CliRunner().invoke(app, ["export", "--help"]).output
+    assert all(name in shown for name in ("guesses.csv", "targets.csv", "episodes_played.csv", "exposures.csv"))
+
+
 def test_new_build_publish_status_lead_on_to_each_other(tmp_path: Path) -> None:
     campaign = tmp_path / "first"
     runner = CliRunner()

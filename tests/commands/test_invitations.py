@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from imitable.commands.invitations import invitations
+from imitable.campaign import open_folder
+from imitable.commands.invitations import about_links, invitations
+from imitable.commands.publish import publish
 from imitable.testing import invented_campaign
 
 PLATFORMS = """
@@ -27,3 +29,24 @@ def test_each_platform_gets_its_address_and_codes(tmp_path: Path) -> None:
 
 def test_a_campaign_of_links_alone_has_nothing_to_give(tmp_path: Path) -> None:
     assert invitations(invented_campaign(tmp_path), "http://127.0.0.1:8000") == []
+
+
+def test_a_campaign_that_names_no_site_for_frames_is_told_so(tmp_path: Path) -> None:
+    [said] = invitations(invented_campaign(tmp_path, more="[platform.mturk]\n"), "http://127.0.0.1:8000")
+    assert "worker_sites" in said
+
+
+def test_links_made_for_another_address_are_noticed(tmp_path: Path) -> None:
+    folder = invented_campaign(tmp_path)
+    assert about_links(folder, "http://127.0.0.1:8000") == []
+    publish(tmp_path, places=1)
+    assert len(about_links(folder, "http://127.0.0.1:8000")) == 1
+    assert "the game is at http://127.0.0.1:9000." in about_links(folder, "http://127.0.0.1:9000")[1]
+    with (tmp_path / "campaign.toml").open("a", encoding="utf-8") as file:
+        file.write('[serve]\npublic_url = "https://lab.example/play/"\n')
+    moved = open_folder(tmp_path)
+    said = about_links(moved, "http://127.0.0.1:8000")[1]
+    assert said.startswith("They start with http://127.0.0.1:8000; the game is at https://lab.example/play, as [serve]")
+    assert f"imitable publish {tmp_path}" in said
+    publish(tmp_path, places=1)
+    assert len(about_links(moved, "http://127.0.0.1:8000")) == 1

@@ -128,18 +128,15 @@ def serve(
     """Serve the game. Ctrl-C stops it; nothing is lost, and the same command goes on where it was."""
     from imitable.campaign import Folder
     from imitable.cli.printing import out
-    from imitable.commands.invitations import invitations
+    from imitable.commands.invitations import about_links, invitations
     from imitable.commands.serve import serve as run
 
     def ready(folder: Folder, address: str) -> None:
         out.print(f"Serving '{plain(folder.config.campaign.name)}' on {address}. Ctrl-C stops.")
-        if (folder.path / "links.csv").exists():
-            out.print(f"Personal links are in {plain(str(folder.path / 'links.csv'))}.")
-            if not folder.config.serve.public_url and not address.endswith(":8000"):
-                out.print(f"They start with http://127.0.0.1:8000; here they start with {address}.")
-        elif not (folder.config.platform.web.open or invitations(folder, address)):
-            out.print(f"No one is invited yet: imitable publish {plain(str(directory))} --platform web")
-        for one in invitations(folder, address):
+        said = [*about_links(folder, address), *invitations(folder, address)]
+        if not (said or folder.config.platform.web.open):
+            said.append(f"No one is invited yet: imitable publish {directory} --platform web")
+        for one in said:
             out.print(plain(one), soft_wrap=True)
         sys.stdout.flush()
 
@@ -172,7 +169,12 @@ def export(
         bool, typer.Option("--with-text", help="Also what annotators wrote, which may say who they are.")
     ] = False,
 ) -> None:
-    """Write the guesses, targets and episodes as CSV and Parquet, under pseudonyms."""
+    """Write guesses, targets, episodes and who was shown which item as CSV, under pseudonyms.
+
+    guesses.csv (and .parquet), targets.csv, episodes_played.csv, exposures.csv;
+    datapackage.json says what each column means. Safe to repeat, also while
+    people play.
+    """
     from imitable.cli.printing import out as console
     from imitable.commands.export import export as make
 
@@ -251,7 +253,8 @@ def demo(
 ) -> None:
     """Run the whole loop: a real model, a real game server, simulated annotators, a ranking and a report.
 
-    Each demo draws a key of its own, and so other neurons and texts: numbers differ from run to run.
+    Each demo draws a key of its own, and so other neurons and texts: numbers
+    differ from run to run.
     """
     from imitable.cli.printing import bar
     from imitable.cli.results import show_demo

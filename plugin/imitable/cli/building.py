@@ -35,8 +35,8 @@ def build(
 ) -> None:
     """Run the model over the corpus; choose targets; draw their pools of items; seal the truths.
 
-    Safe to interrupt and to repeat: it goes on where it was, and the same campaign.toml and secret.key give the same
-    bytes.
+    Safe to interrupt and to repeat: it goes on where it was, and the same
+    campaign.toml and secret.key give the same bytes.
     """
     from imitable.cli.printing import bar, out
     from imitable.commands.build import build as make
@@ -55,7 +55,7 @@ def build(
         out.print(f"  left out {plain(one.target_id)}: {plain(one.reason)}")
     for note in done.notes:
         out.print(f"  note: {plain(note)}")
-    out.print(f"Look at it: [bold]imitable inspect {where}[/]")
+    out.print(f"Look at it: [bold]imitable inspect {where}[/], and at what annotators see: imitable preview {where}")
     out.print(f"Next: [bold]imitable publish {where} --platform web[/]")
 
 

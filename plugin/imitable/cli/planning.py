@@ -81,7 +81,8 @@ def plan(
 ) -> None:
     """Forecast how well a campaign ranks its targets, and its cost; or choose where the next episodes go (--next).
 
-    A forecast takes --targets, --annotators and --episodes; its variances come from IN, or from simulations.
+    A forecast takes --targets, --annotators and --episodes; its variances come
+    from IN, or from simulations.
     """
     from imitable.commands.plan import expect, plan_next
 
@@ -218,7 +219,8 @@ def assign(
 ) -> None:
     """Let later episodes of each sitting go where a plan says; a running server obeys at once.
 
-    A later plan replaces an earlier one. The first target of a sitting stays uniform.
+    A later plan replaces an earlier one. The first target of a sitting stays
+    uniform.
     """
     from imitable.cli.printing import out
     from imitable.commands.assign import assign as load

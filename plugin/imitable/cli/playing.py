@@ -16,8 +16,9 @@ def preview(
 ) -> None:
     """See every page as annotators will, on a practice target that is in no campaign; on this machine only.
 
-    Nothing is recorded in the campaign, which need not be built yet. The list of pages names the texts that a
-    translation lacks, and offers all texts to translate.
+    Nothing is recorded in the campaign, which need not be built yet. The list of
+    pages names the texts that a translation lacks, and offers all texts to
+    translate.
     """
     from imitable.cli.printing import out
     from imitable.commands.preview import preview as run
