@@ -20,6 +20,7 @@ def test_a_new_campaign_is_complete_and_says_what_was_made(tmp_path: Path) -> No
     assert folder.config.campaign.name == "first-look"
     assert len(folder.key) == 32
     assert "voluntary" in folder.consent_text()
+    assert folder.texts().plain("page.stop") in folder.consent_text(), "it calls the button by its name"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX's")
