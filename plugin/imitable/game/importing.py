@@ -1,23 +1,29 @@
-"""Guesses made where nothing of ours runs: plain tasks without answers, read back from a platform or a file."""
+"""Guesses of tasks that are one round each, as a platform or a file tells them: plain ones without answers, and those
+that come one after the other, each of which tells how the last one went.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Literal
 
 from sqlalchemy import Connection, func, select, update
 
 from imitable.campaign import Folder
 from imitable.errors import GameError
-from imitable.game.commit import commit_unseen, read_guess
+from imitable.game.assignment import round_id_of
+from imitable.game.commit import answered, commit, commit_unseen, find_round, read_guess
 from imitable.game.content import Content
 from imitable.game.sessions import consent_version
+from imitable.game.showing import end_sitting, past, show_first
+from imitable.game.views import Past
 from imitable.store import tables
 
-Outcome = Literal["taken", "same", "other", "unknown", "not_theirs", "no_number"]
+Outcome = Literal["taken", "same", "other", "unknown", "not_theirs", "no_number", "over"]
 """`same`: this guess stood already. `other`: another one did, and counts. `unknown`: a task that we did not make.
-`not_theirs`: a task of somebody else. `no_number`: no number on the target's scale. Only `taken` changes anything."""
+`not_theirs`: a task of somebody else. `no_number`: no number on the target's scale. `over`: the sitting has ended.
+Only `taken` changes anything."""
 
 
 @dataclass(frozen=True)
@@ -30,22 +36,32 @@ class Given:
     text: str
     """What was typed or chosen."""
     given_at: datetime
+    lead_time: float = 0.0
+    """Seconds that the platform's page says it took."""
 
 
-def take_in(connection: Connection, folder: Folder, content: Content, given: Given) -> Outcome:
-    """Commit a guess of a plain task, if it is one. The first that is taken stands."""
+def take_in(
+    connection: Connection, folder: Folder, content: Content, given: Given, *, now: datetime | None = None
+) -> Outcome:
+    """Commit a guess of a task of one round, if it is one. The first that is taken stands.
+
+    With `now`, the round is one whose answer is shown afterwards: it must be its episode's next, and is timed from when
+    its task was made, or as the platform's page says where that was before the sitting began.
+    """
     task = connection.execute(
         select(
             tables.tasks.c.episode_id,
             tables.tasks.c.trial,
             tables.episodes.c.target_id,
             tables.identities.c.platform_id,
-            tables.sitting_episodes.c.sitting_id,
+            tables.sittings.c.sitting_id,
+            tables.sittings.c.ended_at,
             tables.guesses.c.guess,
         )
         .join(tables.episodes, tables.episodes.c.episode_id == tables.tasks.c.episode_id)
         .join(tables.identities, tables.identities.c.annotator_id == tables.episodes.c.annotator_id)
         .join(tables.sitting_episodes, tables.sitting_episodes.c.episode_id == tables.episodes.c.episode_id)
+        .join(tables.sittings, tables.sittings.c.sitting_id == tables.sitting_episodes.c.sitting_id)
         .outerjoin(
             tables.guesses,
             (tables.guesses.c.episode_id == tables.tasks.c.episode_id)
@@ -63,19 +79,65 @@ def take_in(connection: Connection, folder: Folder, content: Content, given: Giv
         return "no_number"
     if task.guess is not None:
         return "same" if task.guess == guess else "other"
-    rounds = tables.rounds.c
-    last = select(func.max(rounds.trial)).where(rounds.episode_id == task.episode_id)
-    commit_unseen(
-        connection,
-        episode_id=task.episode_id,
-        trial=task.trial,
-        rounds=connection.execute(last).scalar_one(),
-        guess=guess,
-        answered_at=given.given_at,
-    )
+    if now is not None:
+        if task.ended_at is not None:
+            return "over"
+        round_id = round_id_of(folder, task.episode_id, task.trial)
+        asked = find_round(connection, sitting_id=task.sitting_id, round_id=round_id)
+        assert asked is not None  # noqa: S101  # the task is one of its episode's rounds
+        if asked.shown_at is None:
+            shown_at = given.given_at - timedelta(seconds=given.lead_time)
+            show_first(connection, round_id, now=shown_at)
+            asked = replace(asked, shown_at=shown_at)
+        commit(connection, asked, guess, now=now)
+    else:
+        rounds = tables.rounds.c
+        last = select(func.max(rounds.trial)).where(rounds.episode_id == task.episode_id)
+        commit_unseen(
+            connection,
+            episode_id=task.episode_id,
+            trial=task.trial,
+            rounds=connection.execute(last).scalar_one(),
+            guess=guess,
+            answered_at=given.given_at,
+        )
     connection.execute(
         update(tables.sittings)  # the consent stands above every one of these tasks
         .where(tables.sittings.c.sitting_id == task.sitting_id)
         .values(consent_version=consent_version(folder.consent_text()))
     )
     return "taken"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """The round that a sitting comes to."""
+
+    episode_id: str
+    trial: int
+    history: tuple[Past, ...]
+    """The rounds of this episode before it."""
+
+
+def next_turn(connection: Connection, content: Content, sitting_id: str, *, now: datetime) -> Turn | None:
+    """The first round of a reserved sitting that is not answered; None, and the sitting ended, when all are."""
+    mine, rounds = tables.sitting_episodes.c, tables.rounds.c
+    following = connection.execute(
+        select(rounds.episode_id, rounds.trial, tables.episodes.c.target_id, tables.sittings.c.ended_at)
+        .select_from(tables.rounds)
+        .join(tables.sitting_episodes, mine.episode_id == rounds.episode_id)
+        .join(tables.sittings, tables.sittings.c.sitting_id == mine.sitting_id)
+        .join(tables.episodes, tables.episodes.c.episode_id == rounds.episode_id)
+        .outerjoin(tables.guesses, tables.OF_ROUND)
+        .where(mine.sitting_id == sitting_id, tables.guesses.c.trial.is_(None))
+        .order_by(mine.place, rounds.trial)
+        .limit(1)
+    ).first()
+    if following is None:
+        end_sitting(connection, sitting_id, why="finished", now=now)
+        return None
+    if following.ended_at is not None:
+        return None
+    polarity = content.targets[following.target_id].polarity
+    history = tuple(past(content, one, polarity) for one in answered(connection, following.episode_id))
+    return Turn(following.episode_id, following.trial, history)

@@ -110,8 +110,9 @@ def _reserve_one(
         pass
 
 
-def reserved(connection: Connection, *, platform: str) -> list[Reserved]:
-    """The reserved episodes of a platform, in the order of annotators and places."""
+def reserved(connection: Connection, *, platform: str, sittings: Sequence[str] | None = None) -> list[Reserved]:
+    """The reserved episodes of a platform, or of these sittings of it, in the order of annotators and places."""
+    only = [] if sittings is None else [tables.sitting_episodes.c.sitting_id.in_(sittings)]
     episodes, rounds = tables.episodes.c, tables.rounds.c
     found = connection.execute(
         select(
@@ -130,7 +131,7 @@ def reserved(connection: Connection, *, platform: str) -> list[Reserved]:
         .join(tables.identities, tables.identities.c.annotator_id == episodes.annotator_id)
         .join(tables.sitting_episodes, tables.sitting_episodes.c.episode_id == episodes.episode_id)
         .join(tables.rounds, rounds.episode_id == episodes.episode_id)
-        .where(tables.identities.c.platform == platform)
+        .where(tables.identities.c.platform == platform, *only)
         .order_by(tables.identities.c.platform_id, tables.sitting_episodes.c.place, rounds.trial)
     ).all()
     made = []

@@ -17,6 +17,7 @@ from imitable.game.finishing import finish_of
 from imitable.game.paying import bonus_said, earned_said
 from imitable.game.views import Done, ExampleText, Past, Progress, Questions, Reveal, Round, View
 from imitable.store import Quick, tables
+from imitable.targets import Polarity
 from imitable_aggregation import scoring
 from imitable_templates.texts import Texts
 
@@ -57,7 +58,9 @@ _ROUND = Quick(
     )
 )
 _SHOWN = Quick(
-    update(tables.rounds).where(tables.rounds.c.round_id == bindparam("round")).values(shown_at=bindparam("now"))
+    update(tables.rounds)
+    .where(tables.rounds.c.round_id == bindparam("round"), tables.rounds.c.shown_at.is_(None))
+    .values(shown_at=bindparam("now"))
 )
 
 
@@ -72,14 +75,21 @@ def find_episode(connection: Connection, sitting_id: str) -> Record | None:
 
 
 def show_first(connection: Connection, round_id: str, *, now: datetime) -> None:
-    """A round is being shown for the first time."""
+    """A round is being shown; the first time counts."""
     _SHOWN.run(connection, {"round": round_id, "now": now})
 
 
 def end_sitting(connection: Connection, sitting_id: str, *, why: str, now: datetime) -> None:
-    """Mark a sitting as over: `finished` or `stopped`."""
+    """Mark a sitting as over: `finished` or `stopped`. One that is over stays as it ended."""
     sittings = tables.sittings
-    connection.execute(update(sittings).where(sittings.c.sitting_id == sitting_id).values(ended_at=now, ended_by=why))
+    this = (sittings.c.sitting_id == sitting_id) & sittings.c.ended_at.is_(None)
+    connection.execute(update(sittings).where(this).values(ended_at=now, ended_by=why))
+
+
+def past(content: Content, one: Answered, polarity: Polarity) -> Past:
+    """A committed round as its annotator is reminded of it; its answer only where that was shown."""
+    points = None if one.truth is None else scoring.points(one.guess, one.truth, polarity)
+    return Past(one.trial, reminder(content.stimulus(one.item_id)), one.guess, one.truth, points)
 
 
 class Showing:
@@ -194,17 +204,7 @@ class Showing:
 
     def _history(self, episode: Record | Asked, rounds: Sequence[Answered], since: datetime | None) -> tuple[Past, ...]:
         polarity = self.content.targets[episode.target_id].polarity
-        return tuple(
-            Past(
-                one.trial,
-                reminder(self.content.stimulus(one.item_id)),
-                one.guess,
-                one.truth,
-                None if one.truth is None else scoring.points(one.guess, one.truth, polarity),
-            )
-            for one in rounds
-            if since is None or one.answered_at >= since
-        )
+        return tuple(past(self.content, one, polarity) for one in rounds if since is None or one.answered_at >= since)
 
     def _shaded(self, connection: Connection, asked: Asked) -> ExampleText | None:
         """The answered text with every token's activation, where the campaign allows that and the store has it."""
