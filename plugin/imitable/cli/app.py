@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from imitable import __version__
-from imitable.cli import building, planning, playing
+from imitable.cli import building, planning, playing, publishing
 from imitable.cli.building import Campaign, plain
 from imitable.errors import ImitableError
 
@@ -76,28 +76,7 @@ app.command()(building.verify)
 app.command()(building.inspect)
 app.command("train-probe")(building.train_probe)
 app.command()(playing.preview)
-
-
-@app.command()
-def publish(
-    directory: Campaign,
-    platform: Annotated[str, typer.Option(help="Where annotators come from: web (personal links).")] = "web",
-    links: Annotated[
-        int | None, typer.Option(min=1, help="How many sittings to offer. Default: as many as the campaign needs.")
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be made, and make nothing.")] = False,
-) -> None:
-    """Offer the campaign to annotators. Safe to repeat: the same links come out again."""
-    from imitable.cli.printing import out
-    from imitable.commands.publish import publish as make
-
-    done = make(directory, platform=platform, places=links, dry_run=dry_run)
-    out.print(("Would make " if dry_run else "Made ") + plain(done.what) + ".")
-    for path in done.files:
-        out.print(f"  {plain(str(path))}")
-    for note in done.notes:
-        out.print(f"  note: {plain(note)}")
-    out.print(f"Next: [bold]{plain(done.next_step)}[/]")
+app.command()(publishing.publish)
 
 
 @app.command()
@@ -141,6 +120,10 @@ def serve(
         sys.stdout.flush()
 
     run(directory, host=host, port=port, workers=workers, log=log, ready=ready)
+
+
+app.command()(publishing.collect)
+app.command()(publishing.close)
 
 
 @app.command()

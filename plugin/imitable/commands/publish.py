@@ -5,11 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from imitable.commands.folders import built
-from imitable.platforms import Published, find_platform
+from imitable.platforms import Progress, Published, find_platform, silent
 
 
-def publish(directory: Path, *, platform: str = "web", places: int | None = None, dry_run: bool = False) -> Published:
+def publish(
+    directory: Path,
+    *,
+    platform: str = "web",
+    places: int | None = None,
+    dry_run: bool = False,
+    progress: Progress = silent,
+) -> Published:
     """Publish a built campaign. Safe to repeat. Raises ImitableError subclasses."""
     chosen = find_platform(platform)
     with built(directory, as_configured=True) as (folder, store):
-        return chosen.publish(folder, store, places=places, dry_run=dry_run)
+        return chosen.publish(folder, store, places=places, dry_run=dry_run, progress=progress)

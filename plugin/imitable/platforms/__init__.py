@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Protocol
 
@@ -11,7 +13,25 @@ from imitable.campaign import Folder
 from imitable.errors import PlatformError
 from imitable.store import Store
 
-__all__ = ["Platform", "Published", "find_platform"]
+__all__ = [
+    "Collected",
+    "Finding",
+    "Platform",
+    "Progress",
+    "Published",
+    "find_platform",
+    "known_platforms",
+    "silent",
+]
+
+Progress = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
+"""`with progress("Sending tasks", total) as advance:` around long work; `advance` is told how much more is done."""
+
+
+@contextmanager
+def silent(_what: str, _total: int) -> Iterator[Callable[[int], object]]:
+    """The default: no one is listening."""
+    yield lambda _done: None
 
 
 @dataclass(frozen=True)
@@ -27,26 +47,56 @@ class Published:
     """What the runner must know besides, each with what to do about it."""
 
 
+@dataclass(frozen=True)
+class Finding:
+    """Something in which a platform and our record differ. The record counts; this says what was not taken over."""
+
+    kind: str
+    """In one word: `forged`, `edited`, `deleted`, ..."""
+    sentence: str
+    """What was found, under the annotator's pseudonym, and what counts."""
+    annotator_id: str = ""
+    """Whose work it is about; empty where that cannot be told."""
+    episode_id: str = ""
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What a platform said."""
+
+    sittings: int
+    """Sittings that have begun, as far as the platform and our record know."""
+    findings: tuple[Finding, ...] = ()
+    """Every difference that stands, not only the new ones."""
+
+
 class Platform(Protocol):
     """A way to reach annotators. Installed packages add theirs under the entry point group `imitable.platforms`."""
 
-    def publish(self, folder: Folder, store: Store, *, places: int | None, dry_run: bool) -> Published:
+    def publish(
+        self, folder: Folder, store: Store, *, places: int | None, dry_run: bool, progress: Progress = silent
+    ) -> Published:
         """Offer `places` sittings (None: as many as the campaign needs). Safe to repeat."""
         ...
 
-    def collect(self, folder: Folder, store: Store) -> int:
-        """Pull what the platform knows; returns the number of sittings heard of. Safe to repeat."""
+    def collect(self, folder: Folder, store: Store, *, progress: Progress = silent) -> Collected:
+        """Pull what the platform knows and compare it with the record, which it never changes. Safe to repeat."""
         ...
 
-    def close(self, folder: Folder, store: Store) -> None:
-        """Stop recruiting and let accepted work finish."""
+    def close(self, folder: Folder, store: Store, *, now: bool = False) -> str:
+        """Stop recruiting and let accepted work finish; with `now`, end that too. Returns what was done, in words."""
         ...
+
+
+def known_platforms() -> dict[str, EntryPoint]:
+    """The platforms that are installed, by name."""
+    return {point.name: point for point in sorted(entry_points(group="imitable.platforms"), key=lambda one: one.name)}
 
 
 def find_platform(name: str) -> Platform:
     """A platform by name. Raises PlatformError naming the ones there are."""
-    known = {point.name: point for point in entry_points(group="imitable.platforms")}
+    known = known_platforms()
     if name not in known:
-        raise PlatformError(f"There is no platform '{name}' here. Choose one of: {', '.join(sorted(known))}.")
+        raise PlatformError(f"There is no platform '{name}' here. Choose one of: {', '.join(known)}.")
     platform: Platform = known[name].load()()
     return platform

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import os
 from datetime import UTC, datetime
-from decimal import Decimal
 
 from sqlalchemy import select
 
 from imitable.campaign import Folder
 from imitable.errors import PlatformError
 from imitable.game import Link, make_links
-from imitable.platforms import Published
+from imitable.platforms import Collected, Progress, Published, silent
+from imitable.platforms.listing import write_list
+from imitable.platforms.notes import promises
 from imitable.store import Store, tables
 
 DEFAULT_URL = "http://127.0.0.1:8000"
-STARTERS_CONTACT = "lab@example.org"
-"""What `imitable new` writes as [study] contact."""
 
 
 class WebLinks:
@@ -28,7 +24,9 @@ class WebLinks:
         self.platform = platform
         """`web`, or `simulated` for links that programs play; written beside every guess."""
 
-    def publish(self, folder: Folder, store: Store, *, places: int | None, dry_run: bool) -> Published:
+    def publish(
+        self, folder: Folder, store: Store, *, places: int | None, dry_run: bool, progress: Progress = silent
+    ) -> Published:
         """Write DIR/links.csv with `places` links in all. The same call again writes the same links."""
         count = places if places is not None else sittings_needed(folder, store)
         if count < 1:
@@ -49,13 +47,18 @@ class WebLinks:
         step = f"imitable serve {folder.path}, then send each person one link of {path.name}"
         return Published(what, (path,), step, (*kept, *_notes(folder)))
 
-    def collect(self, folder: Folder, store: Store) -> int:
-        """Our own page needs no pulling: its record is the store. Returns the sittings begun."""
+    def collect(self, folder: Folder, store: Store, *, progress: Progress = silent) -> Collected:
+        """Our own page needs no pulling: its record is the store."""
+        of_ours = tables.sittings.c.platform == self.platform
         with store.read() as connection:
-            return len(connection.execute(select(tables.sittings.c.sitting_id)).all())
+            return Collected(len(connection.execute(select(tables.sittings.c.sitting_id).where(of_ours)).all()))
 
-    def close(self, folder: Folder, store: Store) -> None:
-        """Nothing recruits by itself here: stop handing out links, and stop the server when people have finished."""
+    def close(self, folder: Folder, store: Store, *, now: bool = False) -> str:
+        """Nothing recruits by itself here."""
+        return (
+            "Nothing recruits by itself on the web: hand out no more links, and stop 'imitable serve' when people have "
+            "finished"
+        )
 
     def _others(self, folder: Folder, store: Store, names: list[str]) -> list[Link]:
         """Links made earlier, so that publishing fewer, or for another platform, forgets none."""
@@ -71,17 +74,13 @@ class WebLinks:
 
 
 def _notes(folder: Folder) -> tuple[str, ...]:
-    config, notes = folder.config, []
-    if not config.serve.public_url:
+    notes = []
+    if not folder.config.serve.public_url:
         notes.append(
             "These links open on this machine only: to invite others, set [serve] public_url in campaign.toml and "
             "publish again."
         )
-    if config.study.contact == STARTERS_CONTACT:
-        notes.append(f"Annotators are told to write to {STARTERS_CONTACT}: set [study] contact to your own address.")
-    if Decimal(config.pay.base) or Decimal(config.pay.bonus_per_point):
-        notes.append("imitable does not pay yet: the page promises what [pay] says, and it is for you to hand over.")
-    return tuple(notes)
+    return (*notes, *promises(folder))
 
 
 def sittings_needed(folder: Folder, store: Store) -> int:
@@ -94,13 +93,7 @@ def sittings_needed(folder: Folder, store: Store) -> int:
 
 
 def write_links(folder: Folder, address: str, links: list[Link]) -> None:
-    """Write DIR/links.csv (mode 0600: who holds a link is let in), all at once."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["platform", "name", "url"])
+    """Write DIR/links.csv: who holds a link is let in."""
     ordered = sorted(links, key=lambda link: (link.platform, link.platform_id))
-    writer.writerows([link.platform, link.platform_id, f"{address}/j/{link.code}"] for link in ordered)
-    path, fresh = folder.path / "links.csv", folder.path / ".links.csv"
-    fresh.touch(mode=0o600)
-    fresh.write_text(text.getvalue(), encoding="utf-8")
-    os.replace(fresh, path)
+    rows = [(link.platform, link.platform_id, f"{address}/j/{link.code}") for link in ordered]
+    write_list(folder.path / "links.csv", ("platform", "name", "url"), rows)

@@ -296,9 +296,10 @@ heard = Table(
     Column("result", JSON, nullable=False),
     Column("first_result", JSON, nullable=False),
     Column("gone_at", TIME),
+    Column("updated_by", String(200)),
 )
 """What the platform last said of each annotation, and first: to tell what was edited or deleted there. Not the record:
-that is `guesses`. `completed_by` is who the platform says it is."""
+that is `guesses`. `completed_by` is whose the platform says it is, `updated_by` who wrote in it last."""
 
 pulls = Table(
     "pulls",

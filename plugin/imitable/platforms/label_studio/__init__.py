@@ -1,1 +1,211 @@
 """Label Studio: whole episodes with the answer after every guess, on a server of your own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from imitable.campaign import Folder
+from imitable.errors import PlatformError
+from imitable.game.content import Content, read_content
+from imitable.game.label_studio import names
+from imitable.game.reserving import Reserved, reserve, reserved
+from imitable.platforms import Collected, Progress, Published, silent
+from imitable.platforms.label_studio.accounts import Account, everybody_but, read_accounts, refuse_strangers
+from imitable.platforms.label_studio.client import Server, connected
+from imitable.platforms.label_studio.closing import close_tasks
+from imitable.platforms.label_studio.collecting import begun, pull, take_answers
+from imitable.platforms.label_studio.desks import make_drafts, make_tabs, write_addresses
+from imitable.platforms.label_studio.drawing import labelling_config, task_data
+from imitable.platforms.label_studio.findings import compare
+from imitable.platforms.label_studio.project import alone, check_config, connect_backend, find_project, make_project
+from imitable.platforms.label_studio.sending import Task, external_ids, send
+from imitable.platforms.notes import promises
+from imitable.store import Store, tables
+from imitable_templates.texts import Texts
+
+if TYPE_CHECKING:
+    from imitable.campaign.running import LabelStudio as Settings
+
+
+class LabelStudio:
+    """`--platform label-studio`: a project whose tasks are episodes, each made for its annotator."""
+
+    def publish(
+        self, folder: Folder, store: Store, *, places: int | None, dry_run: bool, progress: Progress = silent
+    ) -> Published:
+        """Make the project, or what it lacks, with tasks for the first `places` accounts (None: for all).
+
+        Raises PlatformError; the same call again goes on where it ended, and makes nothing twice.
+        """
+        settings, words = _settings(folder), folder.texts()
+        config = labelling_config(folder, words)
+        check_config(config)
+        content = read_content(store, words)
+        if dry_run:
+            chosen = _chosen(_accounts(folder, settings, None), places)
+            would = _reserve(folder, store, content, settings, chosen, dry_run=True)
+            what = f"a Label Studio project at {settings.url} with {_counted(would)}"
+            step = f"start 'imitable serve {folder.path}', then the same command without --dry-run"
+            return Published(what, (), step, (*_notes(chosen, would), *promises(folder)))
+        with alone(folder), connected(settings.url) as server:
+            chosen = _chosen(_accounts(folder, settings, server), places)
+            made = _reserve(folder, store, content, settings, chosen)
+            project = make_project(server, folder, store, config)
+            others = connect_backend(server, folder, project)
+            with store.read() as connection:
+                every = reserved(connection, platform=names.PLATFORM)
+            tasks = _tasks(folder, content, words, _open(store, every))
+            send(server, store, project, tasks, progress)
+            people = sorted({one.name for one in every})
+            columns = list(tasks[0].draw())[2:] if tasks else []
+            tabs = make_tabs(server, project, people, columns=columns)
+            make_drafts(server, project, chosen, _ids(store, tasks), progress)
+            path = write_addresses(folder, server.url, project, tabs)
+        what = f"a Label Studio project with {_counted(every)}: {settings.url}/projects/{project}"
+        step = f"let 'imitable serve {folder.path}' run, and send each person the address in {path.name}"
+        notes = (*map(_stranger, others), *_notes(chosen, made), *promises(folder))
+        return Published(what, (path,), step, notes)
+
+    def collect(self, folder: Folder, store: Store, *, progress: Progress = silent) -> Collected:
+        """Ask what changed since last time, keep the answers to the three questions, compare all with the record."""
+        settings = _settings(folder)
+        with alone(folder), connected(settings.url) as server:
+            project = find_project(server, store)
+            if project is None:
+                raise PlatformError(
+                    f"There is no project of this campaign at {settings.url}. Make it with: imitable publish "
+                    f"{folder.path} --platform {names.PLATFORM}"
+                )
+            there = pull(server, store, project, progress)
+        take_answers(store)
+        return Collected(begun(store), tuple(compare(folder, store, there)))
+
+    def close(self, folder: Folder, store: Store, *, now: bool = False) -> str:
+        """Remove the tasks that nobody began, so that none is begun; what has begun may be finished, unless `now`."""
+        settings = _settings(folder)
+        with alone(folder), connected(settings.url) as server:
+            return close_tasks(server, store, find_project(server, store), now=now)
+
+
+def _settings(folder: Folder) -> Settings:
+    settings = folder.config.platform.label_studio
+    if settings is None:
+        raise PlatformError(
+            f"{folder.path / 'campaign.toml'} has no table [platform.label_studio]. Add it, with url = the address of "
+            "your Label Studio; 'imitable label-studio up' starts one to try."
+        )
+    if settings.mode != "interactive":
+        raise PlatformError(f"[platform.label_studio] mode '{settings.mode}' is not there yet. Use 'interactive'.")
+    return settings
+
+
+def _accounts(folder: Folder, settings: Settings, server: Server | None) -> list[Account]:
+    """Who may play. Asks a server only where no file says it, or to see that it knows them."""
+    listed = read_accounts(folder.path / settings.accounts) if settings.accounts else None
+    if server is None:
+        if listed is not None:
+            return listed
+        with connected(settings.url) as other:
+            return _accounts(folder, settings, other)
+    emails = server.emails()
+    if listed is None:
+        return everybody_but(server.me(), emails, server.url)
+    refuse_strangers(listed, emails, server.url)
+    return listed
+
+
+def _chosen(accounts: list[Account], places: int | None) -> list[Account]:
+    if places is not None and places > len(accounts):
+        raise PlatformError(
+            f"There are {len(accounts)} accounts, and {places} sittings were asked for. Ask for fewer, or add accounts."
+        )
+    return accounts[:places]
+
+
+def _reserve(
+    folder: Folder,
+    store: Store,
+    content: Content,
+    settings: Settings,
+    chosen: Sequence[Account],
+    *,
+    dry_run: bool = False,
+) -> list[Reserved]:
+    return reserve(
+        store,
+        folder,
+        content,
+        platform=names.PLATFORM,
+        names=[account.email for account in chosen],
+        share_items=settings.proxied,
+        now=datetime.now(UTC),
+        dry_run=dry_run,
+    )
+
+
+def _open(store: Store, every: Sequence[Reserved]) -> list[Reserved]:
+    """The episodes that can still be played: what is finished, or of a sitting that ended, needs no task."""
+    closed = (
+        select(tables.episodes.c.episode_id)
+        .join(tables.sitting_episodes, tables.sitting_episodes.c.episode_id == tables.episodes.c.episode_id)
+        .join(tables.sittings, tables.sittings.c.sitting_id == tables.sitting_episodes.c.sitting_id)
+        .where(tables.episodes.c.completed_at.is_not(None) | tables.sittings.c.ended_at.is_not(None))
+    )
+    with store.read() as connection:
+        over = set(connection.execute(closed).scalars())
+    return [one for one in every if one.episode_id not in over]
+
+
+def _tasks(folder: Folder, content: Content, words: Texts, every: Sequence[Reserved]) -> list[Task]:
+    """A task for each episode."""
+    return [
+        Task(
+            key=names.task_key(folder, one.episode_id),
+            episode_id=one.episode_id,
+            trial=0,
+            name=one.name,
+            draw=partial(task_data, folder, content, words, one),
+        )
+        for one in every
+    ]
+
+
+def _ids(store: Store, tasks: Sequence[Task]) -> dict[str, set[int]]:
+    """The server's ids of these tasks, by whom they are for."""
+    known, found = external_ids(store), dict[str, set[int]]()
+    for task in tasks:
+        found.setdefault(task.name, set()).add(known[task.key])
+    return found
+
+
+def _counted(every: Sequence[Reserved]) -> str:
+    people = len({one.name for one in every})
+    return f"{len(every)} task{'s'[: len(every) != 1]} for {people} annotator{'s'[: people != 1]}"
+
+
+def _notes(chosen: Sequence[Account], made: Sequence[Reserved]) -> list[str]:
+    with_tasks = {one.name for one in made}
+    notes, idle = [], sum(account.email not in with_tasks for account in chosen)
+    if idle:
+        notes.append(
+            f"{idle} of {len(chosen)} accounts get no task, for every target has its annotators: raise "
+            "[platform.label_studio] annotators_per_target if they are to play too."
+        )
+    unknown = sum(not account.token for account in chosen)
+    if unknown:
+        notes.append(
+            f"Of {unknown} of {len(chosen)} annotators no token is known, so that a page of theirs answers only some "
+            "seconds after something was typed: a column 'token' in the accounts' file lets it answer at once."
+        )
+    return notes
+
+
+def _stranger(url: str) -> str:
+    return (
+        f"Another backend stands in the project ({url}) and reads what annotators type: remove it unless it is yours."
+    )

@@ -1,0 +1,142 @@
+"""The one way to a Label Studio server: its SDK, over a wire of our own."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from imitable.errors import MissingExtra, PlatformError
+from imitable.platforms.label_studio.refusals import GET_A_TOKEN, KEY, Refused
+
+if TYPE_CHECKING:
+    from label_studio_sdk import LabelStudio
+
+    from imitable.platforms.label_studio.wire import Wire
+
+PAGE = 500
+"""Tasks that are asked for at a time."""
+
+Row = dict[str, Any]
+"""A task as Label Studio lists it."""
+
+
+class Server:
+    """A Label Studio server, as one of its accounts. Everything raises PlatformError."""
+
+    def __init__(self, url: str, key: str) -> None:
+        """Does not connect yet. `key` is a personal access token, or a legacy one. Raises MissingExtra."""
+        try:
+            from label_studio_sdk import LabelStudio
+
+            from imitable.platforms.label_studio.wire import Wire
+        except ImportError as error:
+            raise MissingExtra("label-studio", wanted_for="Label Studio") from error
+        self.url = url
+        self.wire: Wire = Wire(url, key)
+        # The SDK judges tokens by our clock and repeats requests that may have been carried out: the wire does neither.
+        self.sdk: LabelStudio = LabelStudio(  # type: ignore[no-untyped-call]
+            base_url=url, api_key="the wire has it", httpx_client=self.wire, max_retries=0
+        )
+
+    def tasks(
+        self, project: int, *, include: str, whole: bool = False, filters: Sequence[Row] = (), page: int = PAGE
+    ) -> Iterator[Row]:
+        """Every task of a project in the order of ids, as in `pages`."""
+        return chain.from_iterable(self.pages(project, include=include, whole=whole, filters=filters, page=page))
+
+    def pages(
+        self, project: int, *, include: str, whole: bool = False, filters: Sequence[Row] = (), page: int = PAGE
+    ) -> Iterator[list[Row]]:
+        """The tasks of a project with the fields `include`, some at a time; `whole` brings annotations and drafts.
+
+        Each page is asked for by the last id of the one before, so that none is left out whatever changes meanwhile. A
+        task whose annotations the server cannot write down, which any annotator can bring about, comes as
+        `{"id", "updated_at", "unreadable": True}`.
+        """
+        after, size = 0, page
+        while True:
+            try:
+                rows = self._page(project, after, size, include, whole, filters, patient=size == page)
+            except Refused as error:
+                if not (error.unsure and whole):
+                    raise
+                if size > 1:
+                    size //= 2
+                    continue
+                rows = self._page(project, after, 1, "id,updated_at", False, filters)
+                for row in rows:
+                    row["unreadable"] = True
+            if rows:
+                yield rows
+            if len(rows) < size:
+                return
+            after, size = rows[-1]["id"], min(page, size * 2)
+
+    def _page(
+        self,
+        project: int,
+        after: int,
+        size: int,
+        include: str,
+        whole: bool,
+        filters: Sequence[Row],
+        patient: bool = True,
+    ) -> list[Row]:
+        items = [*filters, only("id", "greater", "Number", after)]
+        answer = self.wire.get(
+            "/api/tasks/",
+            params={
+                "project": project,
+                "page_size": size,
+                "include": include,
+                "fields": "all" if whole else "task_only",
+                "resolve_uri": "false",
+                "query": json.dumps({"filters": {"conjunction": "and", "items": items}, "ordering": ["tasks:id"]}),
+            },
+            extensions={"patient": patient},
+        )
+        found: list[Row] = answer.json()["tasks"]
+        return found
+
+    def remove_tasks(self, project: int, ids: list[int]) -> None:
+        """Remove tasks and everything in them. Those that are gone already do not matter."""
+        if ids:
+            chosen = {"all": False, "included": ids}
+            self.wire.post(
+                "/api/dm/actions", params={"id": "delete_tasks", "project": project}, json={"selectedItems": chosen}
+            )
+
+    def emails(self) -> dict[int, str]:
+        """Everybody in the organization: e-mails in lower case, by id."""
+        return {int(user.id): str(user.email).lower() for user in self.sdk.users.list()}
+
+    def me(self) -> str:
+        """The e-mail, in lower case, of the account whose token this is."""
+        return str(self.sdk.users.whoami().email).lower()
+
+
+def only(column: str, operator: str, kind: str, value: object) -> Row:
+    """One filter of a list or tab of tasks."""
+    return {"filter": f"filter:tasks:{column}", "operator": operator, "type": kind, "value": value}
+
+
+@contextmanager
+def connected(url: str) -> Iterator[Server]:
+    """The server as the account whose token stands in LABEL_STUDIO_API_KEY. Raises PlatformError and MissingExtra."""
+    key = os.environ.get(KEY, "").strip()
+    if not key:
+        raise PlatformError(f"{KEY} is not set, and Label Studio at {url} asks who we are. {GET_A_TOKEN}")
+    with as_account(url, key) as server:
+        yield server
+
+
+@contextmanager
+def as_account(url: str, key: str) -> Iterator[Server]:
+    """The server as another account, by its token."""
+    server = Server(url.rstrip("/"), key)
+    with server.wire:
+        yield server

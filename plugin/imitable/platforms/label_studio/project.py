@@ -1,0 +1,152 @@
+"""The campaign's project on the server, and the backend in it: found by a line of its description, made, mended."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import select
+
+from imitable.campaign import Folder
+from imitable.errors import MissingExtra, PlatformError
+from imitable.game.label_studio import names
+from imitable.platforms.label_studio.client import Server
+from imitable.platforms.label_studio.refusals import Refused
+from imitable.store import Store, tables
+
+_SWITCHES: dict[str, Any] = {
+    "maximum_annotations": 1,
+    "show_skip_button": False,
+    "enable_empty_annotation": False,
+    "show_annotation_history": False,
+    "show_collab_predictions": False,  # else a page that is opened asks for predictions, and keeps them
+    "evaluate_predictions_automatically": False,
+    "reveal_preannotations_interactively": False,
+}
+_TITLE = 50
+"""Characters that a project's title may have."""
+
+
+def check_config(config: str) -> None:
+    """Raise PlatformError when a labelling configuration is not valid. Asks no server."""
+    try:
+        from label_studio_sdk.label_interface import LabelInterface  # type: ignore[attr-defined]
+    except ImportError as error:
+        raise MissingExtra("label-studio", wanted_for="Label Studio") from error
+    try:
+        LabelInterface(config).validate()  # type: ignore[no-untyped-call]
+    except Exception as error:  # the SDK raises classes of its own that share no root
+        raise PlatformError(
+            f"Label Studio's SDK does not take the labelling page of this campaign ({error}). Nothing was made. Look "
+            "for what is unusual in the texts of [study] texts."
+        ) from error
+
+
+def find_project(server: Server, store: Store) -> int | None:
+    """The id of the campaign's project, or None. Raises PlatformError when it can no longer be told."""
+    ours = [project["id"] for project in _projects(server) if _mark(store) in (project["description"] or "")]
+    known = _known(store)
+    if known in ours or (known is None and ours):
+        return known or min(ours)
+    if known is not None and _exists(server, known):
+        raise PlatformError(
+            f"Project {known} at {server.url} held this campaign, and its description no longer says so. Put the line "
+            f"'{_mark(store)}' back into the description; or delete that project, and a new one is made."
+        )
+    return min(ours, default=None)
+
+
+def make_project(server: Server, folder: Folder, store: Store, config: str) -> int:
+    """Find the campaign's project or make it, and set everything in it that we rely on."""
+    found = find_project(server, store)
+    if found is None:
+        title = f"imitable: {folder.config.campaign.name}"[:_TITLE]
+        described = f"Made by imitable, which finds it by this line:\n{_mark(store)}"
+        made = server.sdk.projects.create(title=title, description=described, label_config=config, **_SWITCHES)
+        found = int(made.id or 0)
+    now = server.wire.get(f"/api/projects/{found}/").json()
+    wanted = {"label_config": config, **_SWITCHES}
+    wrong = {name: value for name, value in wanted.items() if now.get(name) != value}
+    if wrong:
+        server.wire.patch(f"/api/projects/{found}/", json=wrong)
+    return found
+
+
+def connect_backend(server: Server, folder: Folder, project: int) -> list[str]:
+    """Make, or mend, the one backend that answers guesses. Returns the addresses of backends that are not ours."""
+    title = f"imitable {folder.config.campaign.name}"
+    wanted = {
+        "url": names.backend_address(folder),
+        "title": title,
+        "is_interactive": True,
+        "auth_method": "BASIC_AUTH",
+        "basic_auth_user": names.USER,
+    }
+    there = server.wire.get("/api/ml", params={"project": project}).json()
+    ours = sorted(
+        (one for one in there if one["title"] == title or one["url"] == wanted["url"]), key=lambda one: one["id"]
+    )
+    secret = {"basic_auth_pass": names.password(folder)}
+    if not ours:
+        server.wire.post("/api/ml", json={"project": project, **wanted, **secret})
+    elif any(ours[0].get(name) != value for name, value in wanted.items()) or not ours[0].get("basic_auth_pass_is_set"):
+        server.wire.patch(f"/api/ml/{ours[0]['id']}", json={"project": project, **wanted, **secret})
+    for one in ours[1:]:
+        server.wire.delete(f"/api/ml/{one['id']}")
+    return [one["url"] for one in there if one not in ours]
+
+
+def _mark(store: Store) -> str:
+    return f"imitable {store.campaign_id}"
+
+
+def _known(store: Store) -> int | None:
+    """The project of the tasks that we have a record of."""
+    found = select(tables.tasks.c.project).where(tables.tasks.c.platform == names.PLATFORM).limit(1)
+    with store.read() as connection:
+        project = connection.execute(found).scalar()
+    return None if project is None else int(project)
+
+
+def _projects(server: Server) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    page = 1
+    while page:
+        answer = server.wire.get(
+            "/api/projects/", params={"include": "id,description", "page_size": 100, "page": page}
+        ).json()
+        found += answer["results"]
+        page = page + 1 if answer["next"] else 0
+    return found
+
+
+def _exists(server: Server, project: int) -> bool:
+    try:
+        server.wire.get(f"/api/projects/{project}/")
+    except Refused as error:
+        if error.gone:
+            return False
+        raise
+    return True
+
+
+@contextmanager
+def alone(folder: Folder) -> Iterator[None]:
+    """One command at a time goes through what a campaign has on a platform. Raises PlatformError for another."""
+    held = os.open(folder.path, os.O_RDONLY)
+    try:
+        try:
+            import fcntl
+
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except ImportError:  # not on this system; two commands at once are then the runner's to avoid
+            pass
+        except OSError as error:
+            raise PlatformError(
+                f"Another command is publishing, collecting or closing {folder.path}. Wait for it, or stop it."
+            ) from error
+        yield
+    finally:
+        os.close(held)

@@ -1,0 +1,20 @@
+"""What a runner must know of any publication, whatever the platform."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from imitable.campaign import Folder
+
+STARTERS_CONTACT = "lab@example.org"
+"""What `imitable new` writes as [study] contact."""
+
+
+def promises(folder: Folder) -> list[str]:
+    """Notes on what annotators are told, and the runner has to keep."""
+    config, notes = folder.config, []
+    if config.study.contact == STARTERS_CONTACT:
+        notes.append(f"Annotators are told to write to {STARTERS_CONTACT}: set [study] contact to your own address.")
+    if Decimal(config.pay.base) or Decimal(config.pay.bonus_per_point):
+        notes.append("imitable does not pay yet: the page promises what [pay] says, and it is for you to hand over.")
+    return notes
