@@ -16,6 +16,8 @@ from database_server import PostgreSQL, binary
 from imitable.commands.build import build
 from imitable.commands.new import new
 
+pytest_plugins = ["label_studio_server"]
+
 SMALL = """
 [campaign]
 name = "small"
