@@ -55,6 +55,11 @@ def feedback(trial: int) -> str:
     return f"feedback{trial}"
 
 
+def yours(trial: int) -> str:
+    """Slider that stands at the guess, above that of the true activation."""
+    return f"yours{trial}"
+
+
 def truth(trial: int) -> str:
     """Slider that stands at the true activation; only in rounds whose answer is shown."""
     return f"truth{trial}"

@@ -174,6 +174,7 @@ class Replies:
             state.append(_words(names.guess(one.trial), to, names.written(one.guess)))
             state.append(_words(names.feedback(one.trial), to, said))
             if one.truth is not None:
+                state.append(_result(names.yours(one.trial), to, "number", number=round(one.guess, 1)))
                 state.append(_result(names.truth(one.trial), to, "number", number=round(one.truth, 1)))
             state.append(_choice(names.done(one.trial), to, names.YES))
         return state
@@ -183,7 +184,7 @@ class Replies:
         this, polarity = rounds[-1], self.target_of[task.target_id].polarity
         so_far = self.number(points_of(rounds, polarity))
         if this.truth is None:
-            said = self.texts.plain("round.recorded")
+            said = self.texts.plain("label_studio.last_sealed", guess=self.number(this.guess))
         else:
             points = scoring.points(this.guess, this.truth, polarity)
             verdict = self.texts.plain(

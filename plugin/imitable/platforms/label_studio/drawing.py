@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib.resources import files
@@ -33,7 +34,7 @@ def labelling_config(folder: Folder, words: Texts) -> str:
         .get_template(page)
         .render(
             names=names,
-            style=files("imitable_templates.label_studio").joinpath("style.css").read_text(encoding="utf-8"),
+            style=_style(),
             rounds=config.episode.rounds,
             open_until=config.episode.open_until,
             low=f"{low:g}",
@@ -130,6 +131,16 @@ def _around(folder: Folder, content: Content, words: Texts, one: Reserved, *, tr
         names.INTRO: intro,
         names.EXAMPLES: "" if one.level == "text" else shown,
     }
+
+
+def _style() -> str:
+    """The page's style. Its colours, light and dark, and the shades are those of the web pages."""
+    room = files("imitable_templates")
+    web = room.joinpath("web", "static", "app.css").read_text(encoding="utf-8").partition("/* Frame */")[0]
+    light, dark = re.findall(r":root \{(.*?)\}", web, re.DOTALL)
+    shades = re.findall(r"^\.(?:heat|cool)-.*$", web, re.MULTILINE)
+    own = room.joinpath("label_studio", "style.css").read_text(encoding="utf-8")
+    return "\n".join([f".imitable {{{light}}}", f"[data-color-scheme=dark] .imitable {{{dark}}}", *shades, own])
 
 
 @lru_cache(maxsize=4)
