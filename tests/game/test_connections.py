@@ -1,4 +1,4 @@
-"""Requests sent before the last one is answered, as no browser does it: the first is answered, and none is kept."""
+"""Clients that ask again before they are answered, or read no answer: nothing is kept for them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from imitable.game import protocol
+from imitable.store import open_store
 from imitable.testing import invented_campaign
-from wire import Wire
+from playing import Table
+from wire import Wire, wired
 
 if TYPE_CHECKING:
     from conftest import Server
@@ -68,6 +71,24 @@ def test_who_leaves_before_the_answers_is_no_trouble_of_ours(server: Server, tmp
     assert Wire(server.port).ask("GET", "/livez").status == 200
     lines = [json.loads(line) for line in (tmp_path / "log").read_text(encoding="utf-8").splitlines()]
     assert {line["event"] for line in lines} == {"request"}
+
+
+def test_who_reads_no_answer_is_hung_up_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("IMITABLE_STORE_URL", raising=False)
+    monkeypatch.setattr(protocol, "ARRIVING", 1.0)
+    folder = invented_campaign(tmp_path / "campaign", consent="what the system itself keeps unread is less. " * 200_000)
+    here = Table(folder, open_store(folder), 1)
+    with wired(here) as wire, socket.create_connection(("127.0.0.1", wire.port)) as connection:
+        connection.sendall(asking(f"/j/{here.links[0].code}"))
+        time.sleep(4)
+        connection.settimeout(10)
+        heard = b""
+        with suppress(OSError):
+            while more := connection.recv(2**20):
+                heard += more
+        assert len(heard) < len(here.game.consent), "all of it was kept until it was asked for"
+        assert wire.ask("GET", "/livez").status == 200
+    here.store.close()
 
 
 def _hear(connection: socket.socket) -> None:

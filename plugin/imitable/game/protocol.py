@@ -28,7 +28,8 @@ LARGEST_REQUEST = 262_144
 Studio tells of a whole task may be longer."""
 
 ARRIVING = 20.0
-"""Seconds from the first byte of a request to its last, and from a connection to its first byte."""
+"""Seconds from the first byte of a request to its last, and from a connection to its first byte. As long after a
+request, a client that has not read what was written is hung up on."""
 
 
 class WaryProtocol(HttpToolsProtocol):
@@ -66,7 +67,7 @@ class WaryProtocol(HttpToolsProtocol):
                 self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
     def on_message_begin(self) -> None:
-        self._watch()
+        self._watch(anew=True)
         self._open = self._head = True
         self._size = 0
         if self._answering():
@@ -86,13 +87,15 @@ class WaryProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._open = False
-        self._rest()
+        self._watch(anew=True)
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(self._refused or HTTPStatus.BAD_REQUEST)
 
-    def _watch(self) -> None:
+    def _watch(self, *, anew: bool = False) -> None:
+        if anew:
+            self._rest()
         if self._alarm is None:
             self._alarm = self.loop.call_later(ARRIVING, self._late)
 
@@ -103,9 +106,11 @@ class WaryProtocol(HttpToolsProtocol):
 
     def _late(self) -> None:
         self._alarm = None
-        if self.transport.is_closing():
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()  # a connection that is closed would stay until all of it is read
+        elif self.transport.is_closing():
             return
-        if self._answering():
+        elif self._answering():
             self._watch()  # an answer is on its way
         elif self._head:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT)
