@@ -189,11 +189,16 @@ def test_unsigned_ids_are_let_in_again_only_so_often(call: Call) -> None:
 
 def test_nobody_takes_over_a_session_with_another_participants_id(call: Call) -> None:
     here = call(PROLIFIC)
-    here.enter("/prolific", IDS)
-    landing = here.get("/prolific", {**IDS, "PROLIFIC_PID": "7" * 24})
-    reply = here.post("/start", code=landing["code"], agree="yes")
-    assert reply["kind"] == "problem"
-    assert "somebody else" in reply["message"]
+    theirs = {**IDS, "PROLIFIC_PID": "7" * 24}
+    landing = here.get("/prolific", theirs)
+    view = here.enter("/prolific", IDS)
+    replies = [here.post("/start", code=landing["code"], agree="yes"), here.get("/prolific", theirs)]
+    end = here.play(view)
+    replies += [here.post("/start", code=landing["code"], agree="yes"), here.get("/prolific", theirs)]
+    for reply in replies:
+        assert reply["kind"] == "problem"
+        assert "somebody else" in reply["message"]
+        assert end["finish"]["code"] not in str(reply)
     assert here.count(tables.identities) == 1
 
 

@@ -95,6 +95,9 @@ class Game:
         if entry is not None and entry.assignment:
             with self.store.read() as connection:
                 known = find_sitting(connection, sitting_id_of(self.folder, entry.platform, entry.assignment))
+                annotator_id = self.folder.annotator_id(entry.platform, entry.platform_id)
+                if known is not None and known.annotator_id != annotator_id:
+                    raise GameError("refused.not_your_task")
                 if known is not None and known.ended_at is not None:
                     return self.show.done(connection, known.sitting_id)
         platform = "mturk" if entry is None else entry.platform
