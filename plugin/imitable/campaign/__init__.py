@@ -4,12 +4,13 @@ from imitable.campaign.addresses import origin
 from imitable.campaign.config import Campaign, read_config
 from imitable.campaign.folder import Folder, open_folder, write_key
 from imitable.campaign.material import Corpus, Model, Targets
-from imitable.campaign.running import Pay, Platforms, Pool, Serve, Store, Web
+from imitable.campaign.running import LabelStudio, Pay, Platforms, Pool, Serve, Store, Web
 
 __all__ = [
     "Campaign",
     "Corpus",
     "Folder",
+    "LabelStudio",
     "Model",
     "Pay",
     "Platforms",

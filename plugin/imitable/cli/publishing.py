@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -24,6 +25,14 @@ def publish(
         int | None, typer.Option(min=1, help="How many sittings to offer. Default: as many as the campaign needs.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be made, and make nothing.")] = False,
+    files: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OUT",
+            help="With label-studio: write tasks and configuration into the new folder OUT, to import by hand; one "
+            "round a task, without answers.",
+        ),
+    ] = None,
 ) -> None:
     """Offer the campaign to annotators.
 
@@ -31,8 +40,14 @@ def publish(
     """
     from imitable.cli.printing import bar, out
     from imitable.commands.publish import publish as make
+    from imitable.commands.publish import publish_files
 
-    done = make(directory, platform=platform, places=links, dry_run=dry_run, progress=bar)
+    if files is None:
+        done = make(directory, platform=platform, places=links, dry_run=dry_run, progress=bar)
+    elif platform != "label-studio" or dry_run:
+        raise typer.BadParameter("goes with --platform label-studio, and without --dry-run", param_hint="--files")
+    else:
+        done = publish_files(directory, files, places=links)
     out.print(("Would make " if dry_run else "Made ") + plain(done.what) + ".")
     for path in done.files:
         out.print(f"  {plain(str(path))}")
@@ -41,7 +56,17 @@ def publish(
     out.print(f"Next: [bold]{plain(done.next_step)}[/]")
 
 
-def collect(directory: Campaign) -> None:
+def collect(
+    directory: Campaign,
+    from_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--from-file",
+            metavar="EXPORT.json",
+            help="Instead: take the guesses of a JSON export of Label Studio, of tasks that 'publish --files' wrote.",
+        ),
+    ] = None,
+) -> None:
     """Ask the platforms what they know, and say in what it differs from our record.
 
     The record counts: nothing that a platform says changes a committed guess.
@@ -49,7 +74,17 @@ def collect(directory: Campaign) -> None:
     """
     from imitable.cli.printing import bar, out
     from imitable.commands.collect import collect as run
+    from imitable.commands.collect import collect_file
 
+    if from_file is not None:
+        brought = collect_file(directory, from_file)
+        out.print(
+            f"Took {brought.taken} guesses; {brought.known} were known, {brought.not_taken} annotations are none."
+        )
+        if brought.not_taken:
+            out.print(f"Which, and why: {plain(str(brought.path))}")
+        out.print(f"Next: [bold]imitable status {plain(str(directory))}[/]")
+        return
     done = run(directory, progress=bar)
     for platform, said in done.platforms.items():
         out.print(f"{platform}: {said.sittings} sittings have begun, {len(said.findings)} differences")

@@ -12,6 +12,33 @@ from imitable.platforms.listing import write_list
 
 
 @dataclass(frozen=True)
+class FileCollected:
+    """What an export that was made by hand brought."""
+
+    taken: int
+    """Guesses that are new."""
+    known: int
+    """Guesses that stood already."""
+    not_taken: int
+    path: Path
+    """DIR/not-taken.csv, with a line for each annotation that changed nothing, and why."""
+
+
+def collect_file(directory: Path, export: Path) -> FileCollected:
+    """Take the guesses of a JSON export of Label Studio, of tasks that `publish --files` wrote. Safe to repeat.
+
+    Raises PlatformError for a file that is none, and then nothing is taken.
+    """
+    from imitable.platforms.label_studio.exported import WHY, take_in_export
+
+    with built(directory) as (folder, store):
+        done = take_in_export(folder, store, export)
+    rows = [(str(one.place), one.annotation, WHY[one.why]) for one in done.not_taken]
+    path = write_list(directory / "not-taken.csv", ("task", "annotation", "reason"), rows)
+    return FileCollected(done.taken, done.known, len(rows), path)
+
+
+@dataclass(frozen=True)
 class AllCollected:
     """What every platform said, and the file with all that differs."""
 

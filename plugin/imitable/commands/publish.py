@@ -20,3 +20,14 @@ def publish(
     chosen = find_platform(platform)
     with built(directory, as_configured=True) as (folder, store):
         return chosen.publish(folder, store, places=places, dry_run=dry_run, progress=progress)
+
+
+def publish_files(directory: Path, out: Path, *, places: int | None = None) -> Published:
+    """Write Label Studio tasks to import by hand, of one round each and without answers, into the new folder `out`.
+
+    Raises ImitableError subclasses, and then `out` is not there.
+    """
+    from imitable.platforms.label_studio.files import write_files
+
+    with built(directory, as_configured=True) as (folder, store):
+        return write_files(folder, store, out, places=places)

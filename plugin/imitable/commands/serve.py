@@ -78,9 +78,22 @@ def _app(folder: Folder, store: Store) -> ASGIApp:
     from imitable.game import Game
     from imitable.game.web import web_app
 
-    app = web_app(Game(folder, store))
+    app = web_app(Game(folder, store), hint=_hint(folder, store))
     store.hurry()
     return app
+
+
+def _hint(folder: Folder, store: Store) -> Callable[[int], object] | None:
+    """Who follows up what Label Studio's webhooks tell, where rounds come in turn there. Raises PlatformError."""
+    settings = folder.config.platform.label_studio
+    if settings is None or settings.mode != "webhook":
+        return None
+    from imitable.platforms.label_studio.client import connected
+    from imitable.platforms.label_studio.in_turn import InTurn
+
+    with connected(settings.url):
+        pass  # what is missing is said now, and not to the first annotator
+    return InTurn(folder, store).hint
 
 
 def _worker(directory: Path, log: str | None) -> ASGIApp:

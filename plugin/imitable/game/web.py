@@ -24,7 +24,7 @@ from imitable.errors import GameError, ImitableError
 from imitable.game.bodies import body_of
 from imitable.game.conduct import read_signals
 from imitable.game.guard import NOT_KEPT, Desk, Health, Paced
-from imitable.game.label_studio.door import LabelStudioDoor
+from imitable.game.label_studio.door import Hint, LabelStudioDoor
 from imitable.game.limits import Pace, TooFast, TooSlow
 from imitable.game.pages import environment
 from imitable.game.play import Game
@@ -46,13 +46,16 @@ Answer = Callable[[Fields], tuple[View, str]]
 """What a form does: its fields to the view that follows and the session's token."""
 
 
-def web_app(game: Game) -> Starlette:
-    """The game behind HTTP. Routes stand at the root and, behind a proxy, at the path of [serve] public_url."""
+def web_app(game: Game, hint: Hint | None = None) -> Starlette:
+    """The game behind HTTP. Routes stand at the root and, behind a proxy, at the path of [serve] public_url.
+
+    `hint` is told the numbers of Label Studio's tasks that were answered, where its webhooks tell us.
+    """
     root = urlsplit(game.folder.config.serve.public_url or "").path.rstrip("/")
     door = _Door(game, root)
     roots, others = dict.fromkeys((root, "")), []
     if game.folder.config.platform.label_studio is not None:
-        label_studio = LabelStudioDoor(game, desk=door.desk, pace=door.pace, health=door.health)
+        label_studio = LabelStudioDoor(game, desk=door.desk, pace=door.pace, health=door.health, hint=hint)
         others = [route for under in roots for route in label_studio.routes(under)]
     uncounted = [route.path for route in others]
     app = Starlette(
@@ -187,6 +190,7 @@ class _Door:
             view=view,
             token=token,
             title=self.game.folder.config.campaign.name,
+            contact=self.game.folder.config.study.contact,
             static=f"{self.root}/static/",
             root=self.root,
             nonce=nonce,

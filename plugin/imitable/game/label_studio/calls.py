@@ -60,6 +60,16 @@ def read_call(body: bytes) -> tuple[int, Call | None]:
     return 1, call if call.latest else None
 
 
+def hinted_task(body: bytes) -> int | None:
+    """The number of the task of which a webhook tells; None where it tells of none. Raises GameError for no JSON."""
+    try:
+        told = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise GameError("refused.unreadable") from error
+    number = _at(told, "task", "id")
+    return number if isinstance(number, int) and 0 < number < 1 << 62 else None
+
+
 def _typed(result: Any) -> str | None:
     """What stands in a box: Label Studio keeps a list of entries."""
     entries = _at(result, "value", "text")

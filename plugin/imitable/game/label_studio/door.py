@@ -13,6 +13,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -21,12 +22,14 @@ from imitable.errors import GameError, ImitableError
 from imitable.game.bodies import body_of
 from imitable.game.guard import NOT_KEPT, Desk, Health
 from imitable.game.label_studio import names
-from imitable.game.label_studio.calls import read_call
+from imitable.game.label_studio.calls import hinted_task, read_call
 from imitable.game.label_studio.replies import Replies, Result
 from imitable.game.limits import Pace, TooFast, TooSlow
 from imitable.game.play import Game
 
 _log = logging.getLogger(__name__)
+
+Hint = Callable[[int], object]
 
 VERSION = "imitable"
 """What our answers are called in Label Studio."""
@@ -35,12 +38,15 @@ VERSION = "imitable"
 class LabelStudioDoor:
     """Health, set-up, calls and webhooks of one campaign's project."""
 
-    def __init__(self, game: Game, *, desk: Desk, pace: Pace, health: Health) -> None:
+    def __init__(self, game: Game, *, desk: Desk, pace: Pace, health: Health, hint: Hint | None = None) -> None:
+        """`hint` is told, in a thread, the number of each task of which a webhook says that it was answered."""
         self.desk = desk
         self.pace = pace
         self.store_health = health
         self.replies = Replies(game)
         said = f"{names.USER}:{names.password(game.folder)}"
+        self.hint = hint
+        self._hints = f"Bearer {names.hint_secret(game.folder)}".encode()
         self._expected = b"Basic " + base64.b64encode(said.encode())
 
     def routes(self, root: str) -> list[Route]:
@@ -49,7 +55,7 @@ class LabelStudioDoor:
             Route(f"{root}{names.DOOR}/health", self._guarded(self._health)),
             Route(f"{root}{names.DOOR}/setup", self._guarded(self._setup), methods=["POST"]),
             Route(f"{root}{names.PREDICT}", self._guarded(self._predict), methods=["POST"]),
-            Route(f"{root}{names.DOOR}/webhook", _webhook, methods=["POST"]),
+            Route(f"{root}{names.DOOR}/webhook", self._webhook, methods=["POST"]),
         ]
 
     def _guarded(self, answer: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
@@ -89,10 +95,22 @@ class LabelStudioDoor:
             filled = self.replies.again(call.latest, "label_studio.later")
         return _json({"results": [_prediction(filled)]})
 
-
-async def _webhook(_request: Request) -> Response:
-    """Label Studio makes a webhook for every backend, without a password. What it says is asked for when collecting."""
-    return Response(status_code=204, headers=NOT_KEPT)
+    async def _webhook(self, request: Request) -> Response:
+        """Something happened in Label Studio, or so somebody says. What it makes for every backend has no password."""
+        nothing = Response(status_code=204, headers=NOT_KEPT)
+        if self.hint is None:
+            return nothing
+        try:
+            if not hmac.compare_digest(request.headers.get("authorization", "").encode(), self._hints):
+                self.pace.request(request.client.host if request.client else None, arriving=True)
+                return nothing
+            number = hinted_task(await body_of(request, most=names.LARGEST_CALL))
+            if number is not None:
+                self.pace.session(f"task {number}")
+                await run_in_threadpool(self.hint, number)
+        except (GameError, TooFast, TooSlow):
+            pass  # a hint that was lost is made good by 'imitable collect'
+        return nothing
 
 
 def _prediction(filled: list[Result]) -> dict[str, Any]:

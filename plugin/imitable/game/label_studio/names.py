@@ -103,6 +103,11 @@ def password(folder: Folder) -> str:
     return folder.derive("label-studio", "backend", size=32)
 
 
+def hint_secret(folder: Folder) -> str:
+    """What a webhook shows us: another word than the backend's, for every account can read it in Label Studio."""
+    return folder.derive("label-studio", "webhook", size=32)
+
+
 def backend_address(folder: Folder) -> str:
     """Where Label Studio reaches the door of `imitable serve`."""
     config = folder.config

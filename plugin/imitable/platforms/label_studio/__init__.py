@@ -20,10 +20,12 @@ from imitable.platforms.label_studio.client import Server, connected
 from imitable.platforms.label_studio.closing import close_tasks
 from imitable.platforms.label_studio.collecting import begun, pull, take_answers
 from imitable.platforms.label_studio.desks import make_drafts, make_tabs, write_addresses
-from imitable.platforms.label_studio.drawing import labelling_config, task_data
+from imitable.platforms.label_studio.drawing import labelling_config, round_data, task_data
 from imitable.platforms.label_studio.findings import compare
-from imitable.platforms.label_studio.project import alone, check_config, connect_backend, find_project, make_project
+from imitable.platforms.label_studio.in_turn import InTurn
+from imitable.platforms.label_studio.project import alone, check_config, connect, find_project, make_project
 from imitable.platforms.label_studio.sending import Task, external_ids, send
+from imitable.platforms.label_studio.taking import take_heard
 from imitable.platforms.notes import promises
 from imitable.store import Store, tables
 from imitable_templates.texts import Texts
@@ -51,24 +53,25 @@ class LabelStudio:
             would = _reserve(folder, store, content, settings, chosen, dry_run=True)
             what = f"a Label Studio project at {settings.url} with {_counted(would)}"
             step = f"start 'imitable serve {folder.path}', then the same command without --dry-run"
-            return Published(what, (), step, (*_notes(chosen, would), *promises(folder)))
+            return Published(what, (), step, (*_notes(chosen, would, settings.mode), *promises(folder)))
         with alone(folder), connected(settings.url) as server:
             chosen = _chosen(_accounts(folder, settings, server), places)
             made = _reserve(folder, store, content, settings, chosen)
             project = make_project(server, folder, store, config)
-            others = connect_backend(server, folder, project)
+            others = connect(server, folder, project, settings.mode)
             with store.read() as connection:
                 every = reserved(connection, platform=names.PLATFORM)
-            tasks = _tasks(folder, content, words, _open(store, every))
+            tasks = _tasks(folder, store, content, words, _open(store, every), settings.mode)
             send(server, store, project, tasks, progress)
             people = sorted({one.name for one in every})
             columns = list(tasks[0].draw())[2:] if tasks else []
             tabs = make_tabs(server, project, people, columns=columns)
-            make_drafts(server, project, chosen, _ids(store, tasks), progress)
+            if settings.mode == "interactive":
+                make_drafts(server, project, chosen, _ids(store, tasks), progress)
             path = write_addresses(folder, server.url, project, tabs)
         what = f"a Label Studio project with {_counted(every)}: {settings.url}/projects/{project}"
         step = f"let 'imitable serve {folder.path}' run, and send each person the address in {path.name}"
-        notes = (*map(_stranger, others), *_notes(chosen, made), *promises(folder))
+        notes = (*map(_stranger, others), *_notes(chosen, made, settings.mode), *promises(folder))
         return Published(what, (path,), step, notes)
 
     def collect(self, folder: Folder, store: Store, *, progress: Progress = silent) -> Collected:
@@ -82,6 +85,8 @@ class LabelStudio:
                     f"{folder.path} --platform {names.PLATFORM}"
                 )
             there = pull(server, store, project, progress)
+            if settings.mode != "interactive":
+                _take_rounds(server, folder, store, project, in_turn=settings.mode == "webhook")
         take_answers(store)
         return Collected(begun(store), tuple(compare(folder, store, there)))
 
@@ -99,8 +104,6 @@ def _settings(folder: Folder) -> Settings:
             f"{folder.path / 'campaign.toml'} has no table [platform.label_studio]. Add it, with url = the address of "
             "your Label Studio; 'imitable label-studio up' starts one to try."
         )
-    if settings.mode != "interactive":
-        raise PlatformError(f"[platform.label_studio] mode '{settings.mode}' is not there yet. Use 'interactive'.")
     return settings
 
 
@@ -142,7 +145,7 @@ def _reserve(
         content,
         platform=names.PLATFORM,
         names=[account.email for account in chosen],
-        share_items=settings.proxied,
+        share_items=settings.proxied or settings.mode == "plain",
         now=datetime.now(UTC),
         dry_run=dry_run,
     )
@@ -161,18 +164,46 @@ def _open(store: Store, every: Sequence[Reserved]) -> list[Reserved]:
     return [one for one in every if one.episode_id not in over]
 
 
-def _tasks(folder: Folder, content: Content, words: Texts, every: Sequence[Reserved]) -> list[Task]:
-    """A task for each episode."""
+def _tasks(
+    folder: Folder, store: Store, content: Content, words: Texts, every: Sequence[Reserved], mode: str
+) -> list[Task]:
+    """A task for each episode, for each of its rounds, or for the round that each annotator has come to."""
+    if mode == "webhook":
+        return InTurn(folder, store).next_tasks(sorted({one.sitting_id for one in every}))
+    if mode == "interactive":
+        return [
+            Task(
+                key=names.task_key(folder, one.episode_id),
+                episode_id=one.episode_id,
+                trial=0,
+                name=one.name,
+                draw=partial(task_data, folder, content, words, one),
+            )
+            for one in every
+        ]
     return [
         Task(
-            key=names.task_key(folder, one.episode_id),
+            key=names.task_key(folder, one.episode_id, asked.trial),
             episode_id=one.episode_id,
-            trial=0,
+            trial=asked.trial,
             name=one.name,
-            draw=partial(task_data, folder, content, words, one),
+            draw=partial(round_data, folder, content, words, one, asked),
         )
         for one in every
+        for asked in one.rounds
     ]
+
+
+def _take_rounds(server: Server, folder: Folder, store: Store, project: int, *, in_turn: bool) -> None:
+    """Commit what was guessed in tasks of one round; where they come in turn, see to it that the next are there."""
+    words = folder.texts()
+    content = read_content(store, words)
+    take_heard(folder, store, content, now=datetime.now(UTC) if in_turn else None)
+    if in_turn:
+        with store.read() as connection:
+            every = reserved(connection, platform=names.PLATFORM)
+        tasks = _tasks(folder, store, content, words, _open(store, every), "webhook")
+        send(server, store, project, tasks, silent)
 
 
 def _ids(store: Store, tasks: Sequence[Task]) -> dict[str, set[int]]:
@@ -188,7 +219,7 @@ def _counted(every: Sequence[Reserved]) -> str:
     return f"{len(every)} task{'s'[: len(every) != 1]} for {people} annotator{'s'[: people != 1]}"
 
 
-def _notes(chosen: Sequence[Account], made: Sequence[Reserved]) -> list[str]:
+def _notes(chosen: Sequence[Account], made: Sequence[Reserved], mode: str) -> list[str]:
     with_tasks = {one.name for one in made}
     notes, idle = [], sum(account.email not in with_tasks for account in chosen)
     if idle:
@@ -197,7 +228,7 @@ def _notes(chosen: Sequence[Account], made: Sequence[Reserved]) -> list[str]:
             "[platform.label_studio] annotators_per_target if they are to play too."
         )
     unknown = sum(not account.token for account in chosen)
-    if unknown:
+    if unknown and mode == "interactive":
         notes.append(
             f"Of {unknown} of {len(chosen)} annotators no token is known, so that a page of theirs answers only some "
             "seconds after something was typed: a column 'token' in the accounts' file lets it answer at once."

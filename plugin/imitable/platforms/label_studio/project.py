@@ -16,7 +16,7 @@ from imitable.platforms.label_studio.client import Server
 from imitable.platforms.label_studio.refusals import Refused
 from imitable.store import Store, tables
 
-_SWITCHES: dict[str, Any] = {
+SWITCHES: dict[str, Any] = {
     "maximum_annotations": 1,
     "show_skip_button": False,
     "enable_empty_annotation": False,
@@ -64,17 +64,45 @@ def make_project(server: Server, folder: Folder, store: Store, config: str) -> i
     if found is None:
         title = f"imitable: {folder.config.campaign.name}"[:_TITLE]
         described = f"Made by imitable, which finds it by this line:\n{_mark(store)}"
-        made = server.sdk.projects.create(title=title, description=described, label_config=config, **_SWITCHES)
+        made = server.sdk.projects.create(title=title, description=described, label_config=config, **SWITCHES)
         found = int(made.id or 0)
     now = server.wire.get(f"/api/projects/{found}/").json()
-    wanted = {"label_config": config, **_SWITCHES}
+    wanted = {"label_config": config, **SWITCHES}
     wrong = {name: value for name, value in wanted.items() if now.get(name) != value}
     if wrong:
         server.wire.patch(f"/api/projects/{found}/", json=wrong)
     return found
 
 
-def connect_backend(server: Server, folder: Folder, project: int) -> list[str]:
+def connect(server: Server, folder: Folder, project: int, mode: str) -> list[str]:
+    """Let the server reach us as the mode wants it. Returns addresses of others that are told what annotators do."""
+    if mode == "interactive":
+        return _connect_backend(server, folder, project)
+    return _connect_webhook(server, folder, project) if mode == "webhook" else []
+
+
+def _connect_webhook(server: Server, folder: Folder, project: int) -> list[str]:
+    """Make, or mend, the webhook that tells us of annotations: a hint, for every account can read its headers."""
+    wanted = {
+        "url": f"{names.backend_address(folder)}/webhook",
+        "send_payload": True,
+        "send_for_all_actions": False,
+        "actions": ["ANNOTATION_CREATED", "ANNOTATION_UPDATED"],
+        "headers": {"Authorization": f"Bearer {names.hint_secret(folder)}"},
+        "is_active": True,
+    }
+    there = server.wire.get("/api/webhooks/", params={"project": project}).json()
+    ours = [one for one in there if one["url"] == wanted["url"]]
+    if not ours:
+        server.wire.post("/api/webhooks/", json={"project": project, **wanted})
+    elif any(ours[0].get(name) != value for name, value in wanted.items()):
+        server.wire.patch(f"/api/webhooks/{ours[0]['id']}/", json=wanted)
+    for one in ours[1:]:
+        server.wire.delete(f"/api/webhooks/{one['id']}/")
+    return [one["url"] for one in there if one not in ours]
+
+
+def _connect_backend(server: Server, folder: Folder, project: int) -> list[str]:
     """Make, or mend, the one backend that answers guesses. Returns the addresses of backends that are not ours."""
     title = f"imitable {folder.config.campaign.name}"
     wanted = {

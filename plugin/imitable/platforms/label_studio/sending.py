@@ -17,9 +17,9 @@ from sqlalchemy import bindparam, insert, select, update
 
 from imitable.game.label_studio import names
 from imitable.platforms import Progress
-from imitable.platforms.label_studio.client import Row, Server, only
+from imitable.platforms.label_studio.client import Row, Server
 from imitable.platforms.label_studio.refusals import NoAnswer, Refused
-from imitable.store import Store, tables
+from imitable.store import Store, insert_once, tables
 
 BULK = 5000
 """Tasks sent in one request, at most."""
@@ -68,18 +68,13 @@ def send(server: Server, store: Store, project: int, tasks: Sequence[Task], prog
                 _wait_until_still(server, project)
 
 
-def send_new(server: Server, store: Store, project: int, tasks: Sequence[Task]) -> None:
-    """The same for few tasks, of which only those are looked for that our record has no id of."""
-    noted = external_ids(store)
-    fresh = [task for task in tasks if task.key not in noted]
-    _intend(store, project, fresh)
-    for task in fresh:
-        with_key = [only(f"data.{names.KEY}", "equal", "String", task.key)]
-        there = next(server.tasks(project, include="id", filters=with_key), None)
-        if there is None:
-            _import(server, store, project, [(task, task.draw())])
-        else:
-            _note(store, {task.key: int(there["id"])})
+def send_once(server: Server, store: Store, project: int, tasks: Sequence[Task]) -> None:
+    """Send tasks that nobody has begun to send. One that fails on its way is left to `send`, which looks first."""
+    now = datetime.now(UTC)
+    with store.write() as connection:
+        mine = [task for task in tasks if insert_once(connection, tables.tasks, _row(task, project, now))]
+    for task in mine:
+        _import(server, store, project, [(task, task.draw())])
 
 
 def _intend(store: Store, project: int, tasks: Sequence[Task]) -> None:
@@ -87,22 +82,22 @@ def _intend(store: Store, project: int, tasks: Sequence[Task]) -> None:
     now = datetime.now(UTC)
     with store.write() as connection:
         known = set(connection.execute(select(tables.tasks.c.task_key)).scalars())
-        fresh = [
-            {
-                "task_key": task.key,
-                "episode_id": task.episode_id,
-                "trial": task.trial,
-                "platform": names.PLATFORM,
-                "project": str(project),
-                "published_at": now,
-            }
-            for task in tasks
-            if task.key not in known
-        ]
+        fresh = [_row(task, project, now) for task in tasks if task.key not in known]
         if fresh:
             connection.execute(insert(tables.tasks), fresh)
         of_another = (tables.tasks.c.platform == names.PLATFORM) & (tables.tasks.c.project != str(project))
         connection.execute(update(tables.tasks).where(of_another).values(project=str(project), external_id=None))
+
+
+def _row(task: Task, project: int, now: datetime) -> dict[str, Any]:
+    return {
+        "task_key": task.key,
+        "episode_id": task.episode_id,
+        "trial": task.trial,
+        "platform": names.PLATFORM,
+        "project": str(project),
+        "published_at": now,
+    }
 
 
 def _settled(server: Server, store: Store, project: int, tasks: Sequence[Task]) -> list[Task]:

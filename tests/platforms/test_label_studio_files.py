@@ -1,0 +1,146 @@
+"""Label Studio by hand: files to import, and an export read back."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from imitable.campaign import Folder
+from imitable.commands.export import export
+from imitable.errors import PlatformError
+from imitable.platforms.label_studio.exported import NotTaken, TakenIn, take_in_export
+from imitable.platforms.label_studio.files import write_files
+from imitable.platforms.label_studio.project import check_config
+from imitable.store import Store, open_store, tables
+from imitable.testing import invented_campaign
+
+
+@pytest.fixture
+def campaign(tmp_path: Path) -> Iterator[tuple[Folder, Store]]:
+    folder = invented_campaign(tmp_path / "campaign", consent="We study texts.")
+    with closing(open_store(folder)) as store:
+        yield folder, store
+
+
+def _tasks(folder: Folder, store: Store, out: Path, places: int = 2) -> list[dict[str, Any]]:
+    write_files(folder, store, out, places=places)
+    made: list[dict[str, Any]] = json.loads((out / "tasks.json").read_text(encoding="utf-8"))
+    return made
+
+
+def _answer(number: int, value: object, **more: object) -> dict[str, Any]:
+    """An annotation as Label Studio 1.23.2 exports it."""
+    result = [{"from_name": "guess", "to_name": "text", "type": "number", "value": {"number": value}}]
+    return {
+        "id": number,
+        "completed_by": 2,
+        "result": result,
+        "was_cancelled": False,
+        "created_at": f"2026-11-20T10:00:{number:02d}.000000Z",
+        "lead_time": 3.2,
+    } | more
+
+
+def _take_in(folder: Folder, store: Store, path: Path, tasks: list[dict[str, Any]]) -> TakenIn:
+    path.write_text(json.dumps(tasks), encoding="utf-8")
+    return take_in_export(folder, store, path)
+
+
+def test_the_files_hold_every_round_and_no_truth(campaign: tuple[Folder, Store], tmp_path: Path) -> None:
+    folder, store = campaign
+    tasks = _tasks(folder, store, tmp_path / "files")
+    assert len(tasks) == 2 * 2 * 5  # annotators, episodes, rounds
+    assert len({task["data"]["imitable"] for task in tasks}) == len(tasks)
+    assert {task["data"]["annotator"] for task in tasks} == {"annotator-01", "annotator-02"}
+    assert "We study texts." in tasks[0]["data"]["intro"]
+    with store.read() as connection:
+        truths = [f"{truth:.4f}" for truth in connection.execute(select(tables.truths.c.truth)).scalars() if truth]
+    written = "".join(path.read_text(encoding="utf-8") for path in (tmp_path / "files").iterdir())
+    assert not [truth for truth in truths if truth in written]
+    config = (tmp_path / "files" / "config.xml").read_text(encoding="utf-8")
+    check_config(config)
+    assert set(re.findall(r'value="\$(\w+)"', config)) <= set(tasks[0]["data"])
+
+
+def test_the_same_call_writes_the_same_files_and_never_over_others(
+    campaign: tuple[Folder, Store], tmp_path: Path
+) -> None:
+    folder, store = campaign
+    first = _tasks(folder, store, tmp_path / "files")
+    with pytest.raises(PlatformError, match="is there already"):
+        write_files(folder, store, tmp_path / "files", places=2)
+    assert _tasks(folder, store, tmp_path / "again") == first
+    with pytest.raises(PlatformError, match="--links how many"):
+        write_files(folder, store, tmp_path / "nobody", places=None)
+    assert not (tmp_path / "nobody").exists()
+
+
+def test_an_export_is_taken_in_once_and_exports_without_feedback(
+    campaign: tuple[Folder, Store], tmp_path: Path
+) -> None:
+    folder, store = campaign
+    tasks = _tasks(folder, store, tmp_path / "files", places=1)
+    answered = [task | {"annotations": [_answer(at, at % 10)]} for at, task in enumerate(tasks)]
+    assert _take_in(folder, store, tmp_path / "e.json", answered) == TakenIn(10, 0, ())
+    assert _take_in(folder, store, tmp_path / "e.json", answered) == TakenIn(0, 10, ())
+    made = export(folder.path, out=tmp_path / "out")
+    assert (made.guesses, made.episodes, made.annotators) == (10, 2, 1)
+    import pandas as pd
+
+    guesses = pd.read_csv(tmp_path / "out" / "guesses.csv")
+    assert not guesses["feedback"].any()
+    assert guesses["seconds"].isna().all()
+    assert sorted(guesses["guess"]) == list(range(10))
+    played = pd.read_csv(tmp_path / "out" / "episodes_played.csv")
+    assert played["completed"].all()
+
+
+def test_what_cannot_be_a_guess_is_told_and_changes_nothing(campaign: tuple[Folder, Store], tmp_path: Path) -> None:
+    folder, store = campaign
+    tasks = _tasks(folder, store, tmp_path / "files", places=1)
+    found: list[list[Any]] = [
+        [_answer(9, 4), _answer(8, 3)],  # the earlier one counts
+        [_answer(11, "abc")],
+        [_answer(12, 99)],
+        [_answer(13, 1, was_cancelled=True)],
+        [_answer(14, 1, completed_by={"email": "eve@example.com"})],
+        [{"id": 15, "result": "nonsense", "created_at": "2026-11-20"}],
+        [_answer(16, 1, result=[])],
+    ]
+    stranger = {"data": {"imitable": "t_ffff"}, "annotations": [_answer(17, 1)]}
+    nothing = {"data": {}, "annotations": [_answer(18, 1)]}
+    rows = [*(task | {"annotations": one} for task, one in zip(tasks, found, strict=False)), stranger, nothing]
+    done = _take_in(folder, store, tmp_path / "e.json", rows)
+    assert (done.taken, done.known) == (1, 0)
+    whys = [
+        "second",
+        "no_number",
+        "no_number",
+        "skipped",
+        "not_theirs",
+        "unreadable",
+        "no_number",
+        "unknown",
+        "unknown",
+    ]
+    assert [one.why for one in done.not_taken] == whys
+    assert done.not_taken[0] == NotTaken(1, "9", "second")
+    with store.read() as connection:
+        assert connection.execute(select(tables.guesses.c.guess)).scalars().all() == [3.0]
+    later = [tasks[0] | {"annotations": [_answer(8, 5)]}]  # edited after it was taken in
+    assert _take_in(folder, store, tmp_path / "e.json", later).not_taken == (NotTaken(1, "8", "other"),)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '[{"id": 1}]', "\xff"])
+def test_a_file_that_is_no_export_is_refused(campaign: tuple[Folder, Store], tmp_path: Path, text: str) -> None:
+    folder, store = campaign
+    (tmp_path / "e.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(PlatformError, match=r"e\.json .* Export again"):
+        take_in_export(folder, store, tmp_path / "e.json")
