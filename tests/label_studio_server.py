@@ -29,6 +29,12 @@ SAYS_A_NUMBER = """
 """
 
 
+def free_port() -> int:
+    """A port on which nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
 class Bearer(httpx.Auth):
     """Shows a personal access token as Label Studio wants it: exchanged for one that lasts five minutes."""
 
@@ -54,8 +60,7 @@ class LabelStudio:
 
     def __init__(self, data: Path, *, postgres: str | None = None) -> None:
         self.data = data
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = int(free.getsockname()[1])
+        self.port = free_port()
         self._numbers = count(1)
         self._clients: list[httpx.Client] = []
         server = up(data, annotators=0, port=self.port, postgres=postgres)
@@ -114,7 +119,8 @@ class LabelStudio:
         self.stop()
 
 
-def _installed() -> Installation:
+def installed() -> Installation:
+    """Label Studio, where it is installed; otherwise the test is skipped."""
     from conftest import missing
 
     installation = Installation()
@@ -125,7 +131,7 @@ def _installed() -> Installation:
 
 @pytest.fixture(scope="session")
 def _label_studio_on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStudio]:
-    _installed()
+    installed()
     server = LabelStudio(tmp_path_factory.mktemp("label-studio") / "data")
     yield server
     server.remove()
@@ -157,7 +163,7 @@ def label_studio_on_postgresql(_label_studio_on_postgresql: LabelStudio) -> Iter
 @pytest.fixture
 def own_label_studio(tmp_path: Path) -> Iterator[LabelStudio]:
     """A real Label Studio of this test alone, to be killed and started."""
-    _installed()
+    installed()
     server = LabelStudio(tmp_path / "label-studio")
     yield server
     server.remove()
@@ -165,7 +171,7 @@ def own_label_studio(tmp_path: Path) -> Iterator[LabelStudio]:
 
 def _with_tables(url: str) -> str:
     """Give an empty database the tables of Label Studio, from a dump that the first run on this machine makes."""
-    installation = _installed()
+    installation = installed()
     dump = installation.where / "migrated.sql"
     if not dump.exists():
         with tempfile.TemporaryDirectory() as scratch:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from imitable import __version__
-from imitable.cli import building, planning, playing, publishing
+from imitable.cli import building, label_studio, planning, playing, publishing
 from imitable.cli.building import Campaign, plain
 from imitable.errors import ImitableError
 
@@ -224,6 +224,7 @@ def rank(
     show_ranking(run(source, out=out, settings=chosen, progress=bar), chosen)
 
 
+app.add_typer(label_studio.app)
 app.command()(planning.plan)
 app.command()(planning.assign)
 

@@ -100,7 +100,7 @@ def make_accounts(url: str, path: Path, *, admin: Account, emails: Sequence[str]
     known = {one.email: one for one in read_accounts(path)}
     known |= {email: drawn(email) for email in emails if email not in known}
     write_accounts(path, list(known.values()))
-    if all(known[email].token for email in emails):
+    if all(one.token for one in known.values()):
         return list(known.values())
     with logged_in(url, admin) as client:
         invitation = str(client.get("/api/invite").raise_for_status().json()["invite_url"])

@@ -63,7 +63,7 @@ class Installation:
 
     def migrate(self, data: Path, settings: Mapping[str, str]) -> None:
         """Make or mend the tables of a server's database. Raises PlatformError with what Label Studio said."""
-        self._run([str(self.python), str(self.program), "version"], environment(data) | settings)
+        self._run([str(self.python), str(self.program), "version"], {**environment(data), **settings})
 
     def _run(self, command: Sequence[str], environ: Mapping[str, str] | None = None) -> None:
         log = self.where / "install.log"

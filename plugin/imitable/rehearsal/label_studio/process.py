@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -65,7 +66,7 @@ def start(installation: Installation, data: Path, *, port: int, settings: Mappin
     pid = os.posix_spawn(
         command[0],
         command,
-        environment(data) | settings,
+        {**environment(data), **settings},
         file_actions=[
             (end, 0, os.devnull, os.O_RDONLY, 0),
             (end, 1, str(log), out, 0o600),
@@ -94,6 +95,15 @@ def answers(port: int) -> bool:
     return False
 
 
+def is_free(port: int) -> bool:
+    """True when a server may listen on a port of this machine."""
+    try:
+        socket.create_server((HOST, port)).close()
+    except OSError:
+        return False
+    return True
+
+
 def stop(data: Path) -> bool:
     """End the server that runs with this data, if one does; says whether one did."""
     running = find(data)
@@ -102,7 +112,7 @@ def stop(data: Path) -> bool:
     until = time.monotonic() + STOPPING
     with suppress(ProcessLookupError):
         os.kill(running.pid, signal.SIGTERM)
-        while not _ended(running.pid) and find(data) == running:
+        while not _ended(running.pid):
             if time.monotonic() > until:
                 os.kill(running.pid, signal.SIGKILL)
             time.sleep(0.05)
@@ -110,10 +120,17 @@ def stop(data: Path) -> bool:
 
 
 def _ended(pid: int) -> bool:
-    """True when a child of ours has ended; False for what another command started."""
-    with suppress(ChildProcessError):
-        return os.waitpid(pid, os.WNOHANG)[0] == pid
-    return False
+    """True when a process is gone, or is a corpse; until then it may hold its port."""
+    with suppress(ChildProcessError):  # another command started it
+        os.waitpid(pid, os.WNOHANG)
+    try:
+        os.kill(pid, 0)
+        stat = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b") ")[2].split()
+        return stat[0] == b"Z" and stat[17] == b"1"  # and none of its threads is left
+    except FileNotFoundError:  # no /proc on this system, or it went this moment
+        return False
+    except ProcessLookupError:
+        return True
 
 
 def begin_database(installation: Installation, data: Path) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import socket
-from dataclasses import asdict, dataclass
+import secrets
+import time
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from imitable.errors import MissingExtra, PlatformError
@@ -18,10 +19,12 @@ from imitable.rehearsal.label_studio.accounts import (
     write_accounts,
 )
 from imitable.rehearsal.label_studio.installing import Installation, Say, home
-from imitable.rehearsal.label_studio.process import HOST, Running, answers, begin_database, find, start, stop
+from imitable.rehearsal.label_studio.process import HOST, Running, answers, begin_database, find, is_free, start, stop
 
 ADMIN = "admin@example.com"
 PORT = 8080
+LETTING_GO = 3.0
+"""Seconds in which a server that was killed gives back its port."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,8 @@ class _Kept:
     port: int
     postgres: str
     """URL of the database; empty: SQLite, in the folder."""
+    secret: str
+    """With which the server signs sessions and tokens. It does not always find the one again that it draws itself."""
 
 
 def _keep(data: Path, *, port: int | None, postgres: str | None) -> _Kept:
@@ -128,7 +133,8 @@ def _keep(data: Path, *, port: int | None, postgres: str | None) -> _Kept:
             f"The server in {data} has its tables in another database. Leave out --postgres, or choose another folder "
             "with --data."
         )
-    kept = _Kept(port or (before.port if before else PORT), before.postgres if before else postgres or "")
+    first = before or _Kept(PORT, postgres or "", secrets.token_hex(32))
+    kept = replace(first, port=port or first.port)
     if kept != before:
         partly = path.with_suffix(".part")
         partly.touch(mode=0o600)
@@ -138,14 +144,15 @@ def _keep(data: Path, *, port: int | None, postgres: str | None) -> _Kept:
 
 
 def _start(installed: Installation, data: Path, kept: _Kept, admin: Account) -> Running:
-    try:
-        socket.create_server((HOST, kept.port)).close()
-    except OSError as error:
-        raise PlatformError(
-            f"Port {kept.port} is taken ({error.strerror}), and not by the Label Studio in {data}. Choose another with "
-            "--port."
-        ) from error
+    until = time.monotonic() + LETTING_GO
+    while not is_free(kept.port):
+        if time.monotonic() > until:
+            raise PlatformError(
+                f"Port {kept.port} is taken, and not by the Label Studio in {data}. Choose another with --port."
+            )
+        time.sleep(0.05)
     settings = {"LABEL_STUDIO_USERNAME": admin.email, "LABEL_STUDIO_PASSWORD": admin.password}
+    settings["SECRET_KEY"] = kept.secret
     if kept.postgres:
         settings |= database_settings(kept.postgres)
     else:

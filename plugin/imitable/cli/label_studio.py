@@ -1,0 +1,92 @@
+"""The commands around a Label Studio server: up, down, doctor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from imitable.cli.building import plain
+
+app = typer.Typer(
+    name="label-studio",
+    help="""A Label Studio to try out, and a doctor for one of your own.
+
+'up' starts a stock server on this machine, in an environment of its own.
+'doctor' looks at the server that campaign.toml names, and says what is not as
+it should be before people play there.""",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="The server's data, accounts and log; another folder is another server. Default: in the cache.",
+        show_default=False,
+    ),
+]
+
+
+@app.command()
+def up(
+    data: Data = None,
+    annotators: Annotated[int, typer.Option(min=0, max=500, help="Accounts that there are to be, for playing.")] = 4,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=65535, help="Port on this machine. Default: as before, at first 8080.", show_default=False
+        ),
+    ] = None,
+    postgres: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Keep the tables in PostgreSQL, postgresql://user:password@host:port/name. Default: SQLite.",
+        ),
+    ] = None,
+) -> None:
+    """Start a Label Studio on this machine, with an admin and accounts to play.
+
+    The first time it is installed with pip into a virtual environment in your
+    cache (1 GB; IMITABLE_LABEL_STUDIO names another folder). It listens on this
+    machine only, calls nobody, and lets in no one without an invitation. Asked
+    again, it is found running, or started with the same data. For a campaign with
+    people, run a server of your own as Label Studio's documentation says, and
+    look at it with 'imitable label-studio doctor'.
+    """
+    from imitable.cli.printing import out
+    from imitable.commands.label_studio import up as start
+
+    def say(what: str) -> None:
+        out.print(plain(what))
+
+    there = start(data, annotators=annotators, port=port, postgres=postgres, say=say)
+    begun = "Started" if there.started else "Running already:"
+    out.print(f"{begun} Label Studio {plain(there.version)} on [bold]{plain(there.url)}[/]")
+    out.print(f"  admin: {plain(there.admin.email)}, password {plain(there.admin.password)}")
+    for one in there.annotators[:10]:
+        out.print(f"  {plain(one.email)}, password {plain(one.password)}")
+    if (more := len(there.annotators) - 10) > 0:
+        out.print(f"  and {more} more")
+    out.print(f"All accounts, with their tokens: {plain(str(there.accounts))}")
+    out.print("In campaign.toml:")
+    out.print(plain(f'  [platform.label_studio]\n  url = "{there.url}"\n  accounts = "{there.accounts}"'))
+    out.print(f"Next: [bold]export LABEL_STUDIO_API_KEY={plain(there.admin.token)}[/]")
+    out.print("      [bold]imitable publish DIR --platform label-studio[/]")
+    where = f" --data {data}" if data else ""
+    out.print(f"Stop it with: imitable label-studio down{plain(where)}")
+
+
+@app.command()
+def down(data: Data = None) -> None:
+    """Stop the Label Studio that 'up' started. Its data stay, and 'up' goes on with them.
+
+    Only a server that runs with this very data is stopped; never another.
+    """
+    from imitable.cli.printing import out
+    from imitable.commands.label_studio import down as stop
+
+    out.print("Stopped Label Studio; its data stay." if stop(data) else "No Label Studio runs with this data.")
