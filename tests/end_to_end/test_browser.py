@@ -147,6 +147,7 @@ def test_the_back_button_changes_no_answer(seat: Seat, server: Server, means: st
         assert "your first answer counts" in visitor.text
     visitor.open()
     assert "Welcome back" in visitor.text
+    expect(visitor.page.locator(".begin button")).to_be_in_viewport()
     visitor.step()
     assert visitor.round_id == asked
     assert recorded(server.campaign) == [6.5]
@@ -217,6 +218,12 @@ def test_a_dead_server_costs_a_kind_word_and_no_guess(seat: Seat, server: Server
     visitor.moving_on(page.locator("button.main").click)
     assert "you guessed 6.5" in visitor.text
     assert recorded(server.campaign) == [1.5, 6.5]
+    wide = page.locator("#next").bounding_box()
+    server.kill()
+    page.locator("#next").click()
+    expect(page.locator(".trouble")).to_be_visible()
+    assert page.locator("#next").bounding_box() == wide, "the word stands below the button, not beside it"
+    visitor.picture("trouble-reveal", screenshots)
 
 
 def test_without_javascript_a_dead_server_costs_a_reload(seat: Seat, server: Server) -> None:
@@ -276,6 +283,7 @@ def test_an_unknown_link_is_answered_kindly(seat: Seat, server: Server, screensh
     assert reply.status == 400
     assert visitor.kind == "problem"
     assert "Please check that you copied all of it." in visitor.text
+    assert "Write to lab@example.org." in visitor.text
     visitor.picture("problem", screenshots)
     visitor.page.goto(f"{server.address}/guess")
     assert "Please open your personal link again." in visitor.text

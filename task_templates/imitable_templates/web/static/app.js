@@ -96,7 +96,7 @@
     said.className = "trouble";
     said.setAttribute("role", "alert");
     said.textContent = text;
-    form.append(said);
+    form.after(said); // in it, it would stand beside the button
   };
 
   const send = async (form, submitter) => {
