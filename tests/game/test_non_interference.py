@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -25,11 +26,13 @@ from sqlalchemy import select, update
 from starlette.routing import Route
 
 from imitable.campaign import open_folder
-from imitable.game import Game, make_links
+from imitable.game import Game
+from imitable.game.label_studio import names
 from imitable.game.web import web_app
 from imitable.store import open_store, tables
 from imitable.testing import invented_campaign
-from playing import Clock
+from labelling import ANN, BOB, Page, published
+from playing import Table
 
 PRACTICE, HELD_OUT, EPISODES = 3, 2, 2
 ROUNDS = PRACTICE + HELD_OUT + 2
@@ -37,6 +40,7 @@ ROUNDS = PRACTICE + HELD_OUT + 2
 
 
 PLATFORMS = '[platform.prolific]\n[platform.mturk]\nworker_sites = ["https://worker.example"]\n'
+PLATFORMS += "[platform.label_studio]\n"
 IDS = {"PROLIFIC_PID": "a" * 24, "STUDY_ID": "b" * 24, "SESSION_ID": "c" * 24}
 
 
@@ -53,9 +57,9 @@ class Wire:
         """Number of replies that were sent before each commit's reply."""
         self.token = ""
 
-    def ask(self, method: str, path: str, body: bytes = b"") -> str:
+    def ask(self, method: str, path: str, body: bytes = b"", more: str = "") -> str:
         request = (
-            f"{method} {path} HTTP/1.1\r\nHost: test\r\nAccept: {self.accept}\r\nConnection: close\r\n"
+            f"{method} {path} HTTP/1.1\r\nHost: test\r\nAccept: {self.accept}\r\nConnection: close\r\n{more}"
             f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n\r\n"
         ).encode() + body
         with socket.create_connection(("127.0.0.1", self.port)) as connection:
@@ -108,6 +112,8 @@ class Wire:
         self.ask("POST", "/guess", b"\xff\xfe=&&&")
         given = {"round_id": asked, "step": "2", "guess": "5", "episode_id": "e_0", "fun": "1", "interest": "1", **IDS}
         for path in self.paths:
+            if names.DOOR in path:  # asked below, in the midst of an episode played there
+                continue
             moves = path.endswith(("/guess", "/stop"))  # with the token these would go on, or end
             for token in (f"{self.token}0",) if moves else (f"{self.token}0", self.token):
                 fields = urlencode({"token": token, "code": "t.x.y", **given})
@@ -117,14 +123,63 @@ class Wire:
             self.post("/guess", token=self.token, round_id=round_id, guess="9")
 
 
+class LabelStudio(Wire):
+    """The same campaign's other door: what a stock Label Studio sends us, for two annotators of whom one plays."""
+
+    pages: list[Page]
+    other: Page
+
+    def play(self) -> None:
+        old: list[str] = []
+        for page in self.pages:
+            self.probe_page(page, old)
+            self.call(page, begin="yes")
+            for trial in range(1, ROUNDS + 1):
+                self.probe_page(page, old)
+                self.commits.append(len(self.sent))
+                self.call(page, **{names.guess(trial): str(trial % 10)})
+            old.append(page.task["data"][names.KEY])
+        self.call(page)
+
+    def call(self, page: Page, *, wrong: str = "", **typed: str) -> None:
+        head = f"Authorization: {page.headers['Authorization'][: -4 if wrong else None]}\r\n"
+        self.ask("POST", names.PREDICT, page.body(**typed), head)
+
+    def probe_page(self, page: Page, old: list[str]) -> None:
+        """Everything that a curious annotator, or Label Studio by itself, sends on the way."""
+        task = page.task
+        self.call(page)
+        self.call(page, wrong="password", guess1="5")
+        for trial in range(1, ROUNDS + 1):
+            self.call(page, **{names.guess(trial): "no number"})
+        for drafts in ([], [{"user": BOB}], [{"user": ANN}, {"user": BOB}]):
+            page.task = task | {"drafts": drafts}
+            self.call(page, **{names.guess(trial): "5" for trial in range(1, ROUNDS + 1)})
+        for key in (*old[-1:], "t_0123456789abcdef", self.other.task["data"][names.KEY]):
+            page.task = task | {"data": {names.KEY: key, names.ANNOTATOR: ANN}}
+            self.call(page, guess1="x")
+        page.task = task
+        self.call(self.other, begin="yes")
+        self.call(self.other, guess3="5")
+        empty: tuple[Any, ...] = (None, {"result": []})
+        for context in empty:
+            asked = {"tasks": [task, self.other.task], "params": {"context": context}}
+            head = f"Authorization: {page.headers['Authorization']}\r\n"
+            self.ask("POST", names.PREDICT, json.dumps(asked).encode(), head)
+        for path in self.paths:
+            if names.DOOR in path:
+                for method in ("GET", "HEAD", "OPTIONS", "POST"):
+                    self.ask(method, path, b"" if method == "HEAD" else page.body(guess1="x"))
+
+
 @contextmanager
-def served(path: Path, port: int, accept: str) -> Iterator[Wire]:
+def served(path: Path, port: int, accept: str, door: str) -> Iterator[Wire]:
     folder = open_folder(path)
     store = open_store(folder)
-    clock = Clock()
-    [link] = make_links(store, folder, platform="web", names=["link-1"], now=clock())
-    names = count()  # pages' nonces, otherwise drawn at random
-    app = web_app(Game(folder, store, clock=clock, fresh_name=lambda: f"{next(names):032x}"))
+    here = Table(folder, store, 1)
+    [link] = here.links
+    nonces = count()  # of pages, otherwise drawn at random
+    app = web_app(Game(folder, store, clock=here.clock, fresh_name=lambda: f"{next(nonces):032x}"))
     with socket.create_server(("127.0.0.1", port)) as listening:
         config = uvicorn.Config(app, log_level="debug", log_config=None, date_header=False, lifespan="off")
         server = uvicorn.Server(config)
@@ -134,7 +189,13 @@ def served(path: Path, port: int, accept: str) -> Iterator[Wire]:
             time.sleep(0.01)
         try:
             paths = [one.path.replace("{code}", link.code) for one in app.routes if isinstance(one, Route)]
-            yield Wire(listening.getsockname()[1], link.code, accept=accept, paths=[*paths, "/static/app.js"])
+            kind = Wire if door == "web" else LabelStudio
+            wire = kind(listening.getsockname()[1], link.code, accept=accept, paths=[*paths, "/static/app.js"])
+            if isinstance(wire, LabelStudio):
+                tasks = published(here)
+                wire.pages = [Page(wire, here, one) for one in tasks[ANN]]
+                wire.other = Page(wire, here, tasks[BOB][0])
+            yield wire
         finally:
             server.should_exit = True
             running.join()
@@ -180,9 +241,11 @@ def committed_items(path: Path) -> list[str]:
     return [row.item_id for row in rows]
 
 
-@pytest.mark.parametrize("accept", ["application/json", "text/html"])
+@pytest.mark.parametrize(
+    ("door", "accept"), [("web", "application/json"), ("web", "text/html"), ("label-studio", "*/*")]
+)
 def test_no_byte_before_a_commit_depends_on_a_truth_not_yet_committed(
-    tmp_path: Path, accept: str, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, door: str, accept: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     fresh = tmp_path / "fresh"
@@ -203,7 +266,7 @@ def test_no_byte_before_a_commit_depends_on_a_truth_not_yet_committed(
         if keep is not None:
             replace_truths(path, keep)
         caplog.clear()
-        with served(path, 0 if not ports else ports[0], accept) as wire:
+        with served(path, 0 if not ports else ports[0], accept, door) as wire:
             ports[:] = [wire.port]
             wire.play()
         # Client ports differ from run to run; nothing else in the log may.
