@@ -19,6 +19,7 @@ from starlette.testclient import TestClient
 from imitable.game.finishing import receipt
 from imitable.game.signed_links import ISSUER
 from imitable.game.web import web_app
+from imitable.money.earned import earned
 from imitable.store import tables
 from playing import Table
 
@@ -369,10 +370,30 @@ def test_only_the_sites_named_may_frame_the_pages_and_be_sent_a_form(call: Call)
     assert len(nonces) == 2
 
 
+@pytest.mark.parametrize("where", ["prolific", "mturk"])
+def test_who_was_given_nothing_to_play_has_finished_nothing_and_gets_no_code(call: Call, where: str) -> None:
+    pay = '[pay]\nbase = "3.00"\n'
+    here = call(pay + PROLIFIC + MTURK, targets=1, episodes=1)
+    first, again = {"prolific": (IDS, "SESSION_ID"), "mturk": (HIT, "assignmentId")}[where]
+    assert here.play(here.enter(f"/{where}", first))["finish"]
+    for number in range(3):  # the same person with more assignments has played everything
+        end = here.play(here.enter(f"/{where}", {**first, again: f"more{number}"}))
+        assert (end["kind"], end["nothing_left"], end["finish"], end["pay"]) == ("done", True, None, "")
+        assert here.get(f"/{where}", {**first, again: f"more{number}"})["kind"] == "landing", (
+            "a place may be free later"
+        )
+    with here.here.store.read() as connection:
+        owed = [(one.kind, str(one.amount)) for one in earned(connection, here.here.folder)]
+    assert owed == [("base", "3.00 USD"), ("bonus", "0.00 USD")]
+    page = here.http.post("/play", data={"token": end["token"]}, headers={"Accept": "text/html"}).text
+    assert "Nothing is left to play" in page
+    assert "All done" not in page
+
+
 def test_places_are_counted_for_each_platform(call: Call) -> None:
     here = call(PROLIFIC + "annotators_per_target = 1\n", targets=1, episodes=1, annotators_per_target=1)
     here.play(here.enter("/prolific", IDS))
     other = here.enter("/prolific", {**IDS, "PROLIFIC_PID": "7" * 24, "SESSION_ID": "8" * 24})
-    assert here.play(other)["guesses"] == 0, "Prolific's only place is taken"
+    assert here.play(other)["nothing_left"], "Prolific's only place is taken"
     link = here.post("/start", code=here.here.links[0].code, agree="yes")
     assert here.play(link)["guesses"] == 5

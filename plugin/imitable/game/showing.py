@@ -131,7 +131,8 @@ class Showing:
                 now=self.clock(),
             )
             if begun is None:
-                end_sitting(connection, sitting.sitting_id, why="finished", now=self.clock())
+                if episode is not None:  # who could play nothing has finished nothing, and may find a place later
+                    end_sitting(connection, sitting.sitting_id, why="finished", now=self.clock())
                 return self.done(connection, sitting.sitting_id)
             episode = find_episode(connection, sitting.sitting_id)
             assert episode is not None  # noqa: S101  # it was begun in this transaction
@@ -259,6 +260,7 @@ class Showing:
             points=sum(points_of(rounds, self.content.targets[row.target_id].polarity) for row, rounds in shown),
             best_possible=sum(scoring.TOP for _, rounds in shown for one in rounds if one.truth is not None),
             stopped=sitting.ended_by == "stopped",
-            pay=self._earned(connection, sitting),
-            finish=finish_of(self.folder, sitting),
+            nothing_left=sitting.ended_at is None,
+            pay="" if sitting.ended_at is None else self._earned(connection, sitting),
+            finish=None if sitting.ended_at is None else finish_of(self.folder, sitting),
         )

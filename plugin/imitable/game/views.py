@@ -210,6 +210,8 @@ class Done:
     """Ten times the practice rounds played."""
     stopped: bool
     """True when the annotator ended the sitting early."""
+    nothing_left: bool = False
+    """True where no target could be given to the annotator at all: the sitting is not over, and may begin later."""
     pay: str = ""
     """What is paid for it and by whom, in a few sentences, or an empty string when nothing is."""
     finish: Finish | None = None
