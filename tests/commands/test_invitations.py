@@ -31,6 +31,11 @@ def test_a_campaign_of_links_alone_has_nothing_to_give(tmp_path: Path) -> None:
     assert invitations(invented_campaign(tmp_path), "http://127.0.0.1:8000") == []
 
 
+def test_an_open_campaign_says_where_anyone_may_play(tmp_path: Path) -> None:
+    said = invitations(invented_campaign(tmp_path, web="open = true"), "http://127.0.0.1:8000")
+    assert said == ["Anyone may play, unpaid, at http://127.0.0.1:8000/"]
+
+
 def test_a_campaign_that_names_no_site_for_frames_is_told_so(tmp_path: Path) -> None:
     [said] = invitations(invented_campaign(tmp_path, more="[platform.mturk]\n"), "http://127.0.0.1:8000")
     assert "worker_sites" in said

@@ -113,7 +113,7 @@ def serve(
     def ready(folder: Folder, address: str) -> None:
         out.print(f"Serving '{plain(folder.config.campaign.name)}' on {address}. Ctrl-C stops.")
         said = [*about_links(folder, address), *invitations(folder, address)]
-        if not (said or folder.config.platform.web.open):
+        if not said:
             said.append(f"No one is invited yet: imitable publish {directory} --platform web")
         for one in said:
             out.print(plain(one), soft_wrap=True)

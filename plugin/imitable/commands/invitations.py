@@ -13,7 +13,9 @@ _PROLIFIC_IDS = "PROLIFIC_PID={{%PROLIFIC_PID%}}&STUDY_ID={{%STUDY_ID%}}&SESSION
 def invitations(folder: Folder, address: str) -> list[str]:
     """A sentence for each platform that campaign.toml names, with the address at which the game can be reached."""
     base = (folder.config.serve.public_url or address).rstrip("/")
-    platforms, said = folder.config.platform, []
+    platforms, said = folder.config.platform, list[str]()
+    if platforms.web.open:
+        said.append(f"Anyone may play, unpaid, at {base}/")
     if platforms.prolific is not None:
         done, stopped = (completion_code(folder, stopped=stopped) for stopped in (False, True))
         said += [
