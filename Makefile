@@ -9,13 +9,16 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint con
 SAY_IF_IT_FAILED = >>$(LOG) 2>&1 || { cat $(LOG); exit 1; }
 OUT ?= imitable-demo
 
-.PHONY: help demo test test-long check models label-studio benchmark-activations benchmark-aggregation benchmark-serve clean
+.PHONY: help demo demo-label-studio test test-long check models label-studio benchmark-activations benchmark-aggregation benchmark-serve clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 24
 
 demo: $(VENV)/.installed  ## The whole loop: a real model, a game server, simulated annotators, a ranking, a report.
 	@$(BIN)/imitable demo --out $(OUT)
+
+demo-label-studio: $(VENV)/.tools  ## The same through a real Label Studio server, which is left running for you to play in.
+	@$(BIN)/imitable label-studio demo --out $(OUT)-label-studio
 
 test: $(VENV)/.tools  ## All tests but the long ones, real servers and browser included.
 	@$(BIN)/python -m pytest -q -n $(or $(JOBS),2) --dist loadgroup -m "not long" -rs

@@ -29,17 +29,17 @@ Data = Annotated[
     ),
 ]
 
+Port = Annotated[
+    int | None,
+    typer.Option(min=1, max=65535, help="Port on this machine. Default: as before, at first 8080.", show_default=False),
+]
+
 
 @app.command()
 def up(
     data: Data = None,
     annotators: Annotated[int, typer.Option(min=0, max=500, help="Accounts that there are to be, for playing.")] = 4,
-    port: Annotated[
-        int | None,
-        typer.Option(
-            min=1, max=65535, help="Port on this machine. Default: as before, at first 8080.", show_default=False
-        ),
-    ] = None,
+    port: Port = None,
     postgres: Annotated[
         str | None,
         typer.Option(
@@ -90,3 +90,33 @@ def down(data: Data = None) -> None:
     from imitable.commands.label_studio import down as stop
 
     out.print("Stopped Label Studio; its data stay." if stop(data) else "No Label Studio runs with this data.")
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the campaign and the results.")] = Path("label-studio-demo"),
+    players: Annotated[int, typer.Option(min=1, max=30, help="Simulated annotators.")] = 6,
+    data: Data = None,
+    port: Port = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the simulated annotators.")] = 0,
+) -> None:
+    """The whole loop in a real Label Studio: it is started, a campaign published, played, collected and ranked.
+
+    Simulated annotators play through the server's own HTTP. The project stays,
+    with tasks for you: play them in your browser.
+    """
+    from imitable.cli.printing import bar
+    from imitable.cli.printing import out as console
+    from imitable.cli.results import show_ranking
+    from imitable.commands.label_studio_demo import demo as run
+
+    done = run(out, players=players, data=data, port=port, seed=seed, progress=bar)
+    differences = sum(len(said.findings) for said in done.collected.platforms.values())
+    console.print(f"{players} simulated annotators made {done.guesses} guesses in Label Studio on {plain(done.url)};")
+    console.print(f"collect found {differences} differences between its annotations and our record.")
+    show_ranking(done.summary)
+    console.print("Play yourself:")
+    console.print(f"  [bold]imitable serve {plain(str(done.campaign))} --port {done.port}[/]", soft_wrap=True)
+    console.print(f"  then open {plain(done.page)}", soft_wrap=True)
+    console.print(f"  as {plain(done.you.email)}, password {plain(done.you.password)}")
+    console.print("Stop the server with: imitable label-studio down" + (f" --data {plain(str(data))}" if data else ""))

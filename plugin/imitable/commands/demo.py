@@ -79,7 +79,7 @@ def demo(out: Path, *, players: int = 40, seed: int = 0, progress: Progress = si
         WebLinks().publish(folder, store, places=1, dry_run=False)
     links = _links(campaign)
     rounds = folder.config.episode.rounds * folder.config.sitting.episodes
-    with _serving(campaign) as address, progress("Playing over HTTP", players * rounds) as advance:
+    with serving(campaign) as address, progress("Playing over HTTP", players * rounds) as advance:
         crowd = play_links([f"{address}{link}" for link in links["simulated"]], profiles, seed=seed, tick=advance)
     exported = out / "export"
     export(campaign, out=exported)
@@ -134,9 +134,9 @@ def _links(campaign: Path) -> dict[str, list[str]]:
 
 
 @contextmanager
-def _serving(campaign: Path) -> Iterator[str]:
-    """`imitable serve` in a process of its own, on a free port of this machine. Yields its address."""
-    command = [sys.executable, "-m", "imitable", "serve", str(campaign), "--port", "0"]
+def serving(campaign: Path, *, port: int = 0) -> Iterator[str]:
+    """`imitable serve` in a process of its own, on this port or a free one of this machine. Yields its address."""
+    command = [sys.executable, "-m", "imitable", "serve", str(campaign), "--port", str(port)]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"})
     assert server.stdout is not None  # noqa: S101  # it was asked to be a pipe
     try:

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, and_, case, func, select
 
 from imitable.commands.folders import built
 from imitable.errors import TablesError
@@ -79,7 +79,10 @@ def _guesses(connection: Connection) -> pd.DataFrame:
             items.weight,
             guesses.seconds,
             guesses.answered_at,
-            sittings.platform,
+            case(
+                (tables.identities.c.platform_id.endswith(f"@{tables.SIMULATED_DOMAIN}"), "simulated"),
+                else_=sittings.platform,
+            ).label("platform"),
             targets.model_id,
             targets.kind,
             targets.site,
@@ -96,6 +99,7 @@ def _guesses(connection: Connection) -> pd.DataFrame:
         .join(tables.episodes, episodes.episode_id == guesses.episode_id)
         .join(tables.sitting_episodes, tables.sitting_episodes.c.episode_id == episodes.episode_id)
         .join(tables.sittings, sittings.sitting_id == tables.sitting_episodes.c.sitting_id)
+        .join(tables.identities, tables.identities.c.annotator_id == episodes.annotator_id)
         .join(tables.items, items.item_id == rounds.item_id)
         .join(tables.truths, tables.truths.c.item_id == rounds.item_id)
         .join(tables.targets, targets.target_id == episodes.target_id)

@@ -134,6 +134,9 @@ examples = Table(
     Column("values", JSON, nullable=False),
 )
 
+SIMULATED_DOMAIN = "simulated.invalid"
+"""Mail domain of programs that play on a platform which knows people by their e-mail."""
+
 identities = Table(
     "identities",
     metadata,

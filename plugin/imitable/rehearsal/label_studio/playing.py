@@ -1,0 +1,119 @@
+"""Simulated annotators in a real Label Studio: they ask its server what their browsers would."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from imitable.errors import PlatformError
+from imitable.game.label_studio import names
+from imitable.game.simulated import Profile, SimulatedAnnotator
+from imitable.platforms.label_studio.client import Server, as_account, only
+from imitable.rehearsal.label_studio.accounts import Account
+from imitable.rehearsal.label_studio.reading import round_of
+
+if TYPE_CHECKING:
+    from imitable.game.label_studio.replies import Result
+
+PATIENCE = 60.0
+"""Seconds that a player types the same again where no answer comes, as people are told to."""
+
+
+def play_tasks(
+    url: str,
+    project: int,
+    accounts: Sequence[Account],
+    profiles: Sequence[Profile],
+    *,
+    seed: int,
+    tick: Callable[[int], object] = lambda _guesses: None,
+) -> int:
+    """Let each account play all its tasks of a project to the end, all at once. Returns the guesses that were answered.
+
+    `tick` is told of each. Raises PlatformError when answers stay away.
+    """
+    streams = np.random.default_rng(seed).spawn(len(accounts))
+
+    def play(account: Account, profile: Profile, stream: np.random.Generator) -> int:
+        with as_account(url, account.token) as server:
+            return _Player(server, project, account, SimulatedAnnotator(profile, stream), tick).play()
+
+    with ThreadPoolExecutor(len(accounts)) as threads:
+        return sum(threads.map(play, accounts, profiles, streams))
+
+
+class _Player:
+    def __init__(
+        self,
+        server: Server,
+        project: int,
+        account: Account,
+        annotator: SimulatedAnnotator,
+        tick: Callable[[int], object],
+    ) -> None:
+        self.server = server
+        self.project = project
+        self.account = account
+        self.annotator = annotator
+        self.tick = tick
+        backends = server.wire.get("/api/ml", params={"project": project}).json()
+        self.backend = next(int(one["id"]) for one in backends if one["is_interactive"])
+
+    def play(self) -> int:
+        mine = [only(f"data.{names.ANNOTATOR}", "equal", "String", self.account.email)]
+        played = 0
+        for number, row in enumerate(self.server.tasks(self.project, include="id,data", filters=mine)):
+            if number and self.annotator.leaves():
+                break
+            played += self._play_one(int(row["id"]), row["data"])
+        return played
+
+    def _play_one(self, task: int, data: dict[str, str]) -> int:
+        """An episode to its end, and what a person would submit."""
+        page: list[Result] = self._say(task, [], names.BEGIN, names.INTRO, "yes", names.BEGAN)
+        trial = 1
+        while names.text(trial) in data:
+            view = round_of(data, trial)
+            guess = f"{self.annotator.guess(view):g}"
+            page = self._say(task, page, names.guess(trial), names.text(trial), guess, names.done(trial))
+            truth = _value(page, names.truth(trial))
+            if truth:
+                self.annotator.learn({**view, "truth": truth["number"]})
+            self.tick(1)
+            trial += 1
+        fun = {"choices": [str(int(self.annotator.rng.integers(1, 6)))]}
+        asked = [
+            {"from_name": name, "to_name": names.INTRO, "type": "choices", "value": fun}
+            for name in (names.FUN, names.INTEREST)
+        ]
+        self.server.wire.post(
+            f"/api/tasks/{task}/annotations", json={"result": [*page, *asked], "lead_time": 1.0 * trial}
+        )
+        return trial - 1
+
+    def _say(self, task: int, page: list[Result], box: str, to: str, text: str, done: str) -> list[Result]:
+        """Type into a box, Enter, and see what the page shows then."""
+        typed = {"from_name": box, "to_name": to, "type": "textarea", "value": {"text": [text]}}
+        until = time.monotonic() + PATIENCE
+        while True:
+            answer: dict[str, Any] = self.server.wire.post(
+                f"/api/ml/{self.backend}/interactive-annotating",
+                json={"task": task, "context": {"result": [*page, typed]}},
+            ).json()
+            shown: list[Result] = (answer.get("data") or {}).get("result") or []
+            if _value(shown, done).get("choices") == [names.YES]:
+                return shown
+            if time.monotonic() > until:
+                raise PlatformError(
+                    f"Task {task} in Label Studio does not answer ({answer.get('errors') or shown[-2:]}). Is 'imitable "
+                    "serve' running where [platform.label_studio] backend_url says?"
+                )
+            time.sleep(0.5)
+
+
+def _value(page: Sequence[Result], name: str) -> dict[str, Any]:
+    return next((one["value"] for one in page if one["from_name"] == name), {})
