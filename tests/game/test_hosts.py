@@ -6,6 +6,8 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlencode
@@ -108,7 +110,8 @@ class Signer:
                 signer.answers.wait(5)
                 self.send_response(200)
                 self.end_headers()
-                self.wfile.write(body)
+                with suppress(BrokenPipeError):  # who asked did not wait
+                    self.wfile.write(body)
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -282,6 +285,29 @@ def test_when_the_keys_cannot_be_had_the_participant_is_asked_to_try_again(call:
     reply = here.http.get(f"/prolific?{urlencode({**IDS, 'prolific_token': signer.sign()})}")
     assert reply.status_code == 503
     assert "try again" in reply.json()["message"]
+
+
+@pytest.mark.parametrize("silent", [True, False])
+def test_addresses_with_made_up_keys_ask_prolific_once_for_all(call: Call, signer: Signer, silent: bool) -> None:
+    here = call(secure(signer))
+    honest = {**IDS, "prolific_token": signer.sign()}
+    assert here.get("/prolific", honest)["kind"] == "landing"
+    before = signer.asked
+    forged = {**IDS, "prolific_token": jwt.encode({}, signer.key, algorithm="RS256", headers={"kid": "made-up"})}
+    links = here.here.game.signed_links
+    assert links is not None
+    keys = links._keys
+    keys.again_at, keys.timeout, keys.cooldown_duration = 0, 0.5, 0  # a while later
+    if silent:
+        signer.answers.clear()
+    try:
+        with ThreadPoolExecutor(8) as hostile:
+            asked = [hostile.submit(here.http.get, f"/prolific?{urlencode(forged)}") for _ in range(8)]
+            assert here.get("/prolific", honest)["kind"] == "landing"
+            assert {one.result().status_code for one in asked} == {503 if silent else 400}
+        assert signer.asked == before + 1
+    finally:
+        signer.answers.set()
 
 
 def test_nobody_waits_for_the_keys_that_somebody_elses_address_needs(call: Call, signer: Signer) -> None:

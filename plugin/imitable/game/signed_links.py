@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
+from typing import Any
 
 from imitable.campaign import origin
 from imitable.errors import GameError, MissingExtra, PlatformError
@@ -12,6 +15,8 @@ _log = logging.getLogger(__name__)
 ISSUER = "https://www.prolific.com"
 _PATIENCE = 5.0
 """Seconds that Prolific has to hand out its keys; they are kept for an hour."""
+_PAUSE = 10.0
+"""Seconds from one answer, or none, to the next time that Prolific is asked for its keys."""
 _LEEWAY = 30
 """Seconds by which two clocks may differ."""
 
@@ -20,11 +25,7 @@ class SignedLinks:
     """Checks the signature of addresses against the platform's published keys (JWKS)."""
 
     def __init__(self, keys_url: str, public_url: str | None) -> None:
-        try:
-            import jwt
-        except ImportError as error:
-            raise MissingExtra("serve", wanted_for="Checking Prolific's signatures") from error
-        self._keys = jwt.PyJWKClient(keys_url, lifespan=3600, timeout=_PATIENCE)
+        self._keys = _keys(keys_url)
         self._home = origin(public_url or "")
 
     def check(self, token: str, *, person: str, study: str, session: str) -> None:
@@ -58,3 +59,33 @@ class SignedLinks:
         ours = not self._home or any(origin(str(one)) == self._home for one in audiences)
         if told != (session, person, study, session) or not ours:
             raise GameError("refused.other_address")
+
+
+def _keys(url: str) -> Any:
+    """The platform's keys: fetched when they are first needed, every hour, and when an address names one unknown."""
+    try:
+        import jwt
+    except ImportError as error:
+        raise MissingExtra("serve", wanted_for="Checking Prolific's signatures") from error
+
+    class Keys(jwt.PyJWKClient):
+        """Asks once in a while for all, whatever keys addresses name: each would wait for it, and Prolific count us."""
+
+        lock = threading.Lock()
+        again_at = 0.0
+        had: Any = None
+        """What the last answer was; None where there was none."""
+
+        def fetch_data(self) -> Any:
+            with self.lock:
+                if time.monotonic() > self.again_at:
+                    try:
+                        self.had = None
+                        self.had = super().fetch_data()
+                    finally:
+                        self.again_at = time.monotonic() + _PAUSE
+            if self.had is None:
+                raise jwt.PyJWKClientConnectionError("they could not be had a moment ago")
+            return self.had
+
+    return Keys(url, lifespan=3600, timeout=_PATIENCE)
