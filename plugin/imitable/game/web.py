@@ -24,6 +24,7 @@ from imitable.errors import GameError, ImitableError
 from imitable.game.bodies import body_of
 from imitable.game.conduct import read_signals
 from imitable.game.guard import NOT_KEPT, Desk, Health, Paced
+from imitable.game.label_studio.allowing import Allowing
 from imitable.game.label_studio.door import Hint, LabelStudioDoor
 from imitable.game.limits import Pace, TooFast, TooSlow
 from imitable.game.pages import environment
@@ -54,9 +55,10 @@ def web_app(game: Game, hint: Hint | None = None) -> Starlette:
     root = urlsplit(game.folder.config.serve.public_url or "").path.rstrip("/")
     door = _Door(game, root)
     roots, others = dict.fromkeys((root, "")), []
-    if game.folder.config.platform.label_studio is not None:
+    if (settings := game.folder.config.platform.label_studio) is not None:
         label_studio = LabelStudioDoor(game, desk=door.desk, pace=door.pace, health=door.health, hint=hint)
-        others = [route for under in roots for route in label_studio.routes(under)]
+        allowing = Allowing(game.folder, game.store, url=settings.url, desk=door.desk, pace=door.pace)
+        others = [route for under in roots for of in (label_studio, allowing) for route in of.routes(under)]
     uncounted = [route.path for route in others]
     app = Starlette(
         routes=[*others, *(route for under in roots for route in _routes(door, under))],
