@@ -9,6 +9,7 @@ from sqlalchemy import delete, exists, select
 from imitable.game.label_studio import names
 from imitable.game.showing import end_sitting
 from imitable.platforms.label_studio.client import Server
+from imitable.platforms.label_studio.sending import external_ids, key_of
 from imitable.store import Store, tables
 
 
@@ -18,22 +19,23 @@ def close_tasks(server: Server, store: Store, project: int | None, *, now: bool)
     From that moment our door knows nothing of a withdrawn task. What fails in between, the same call finishes.
     """
     withdrawn = _withdraw(store, now=now)
-    with store.read() as connection:
-        ours = tables.tasks.c.platform == names.PLATFORM
-        kept = set(connection.execute(select(tables.tasks.c.task_key).where(ours)).scalars())
-    surplus = (
-        []
-        if project is None
-        else [
-            int(row["id"])
-            for row in server.tasks(project, include="id,data,total_annotations")
-            if str(row["data"].get(names.KEY, "")).startswith("t_") and row["data"][names.KEY] not in kept
-        ]
-    )
+    kept, known = _kept(store), set(external_ids(store).values())
     if project is not None:
+        surplus = [
+            int(row["id"])
+            for row in server.tasks(project, include="id,data")
+            if key_of(row).startswith("t_") and key_of(row) not in kept and row["id"] not in known
+        ]
         server.remove_tasks(project, surplus)
+        withdrawn = max(withdrawn, len(surplus))
     ended = " Sittings that had begun are over; what was done in them counts." if now else ""
-    return f"{max(withdrawn, len(surplus))} tasks that nobody had begun are withdrawn; {len(kept)} have begun.{ended}"
+    return f"{withdrawn} tasks that nobody had begun are withdrawn; {len(kept)} have begun.{ended}"
+
+
+def _kept(store: Store) -> set[str]:
+    ours = tables.tasks.c.platform == names.PLATFORM
+    with store.read() as connection:
+        return set(connection.execute(select(tables.tasks.c.task_key).where(ours)).scalars())
 
 
 def _withdraw(store: Store, *, now: bool) -> int:

@@ -109,7 +109,7 @@ def _settled(server: Server, store: Store, project: int, tasks: Sequence[Task]) 
     there = {int(row["id"]): row for row in server.tasks(project, include="id,data,total_annotations")}
     by_key: dict[str, list[Row]] = defaultdict(list)
     for row in there.values():
-        by_key[row["data"].get(names.KEY)].append(row)
+        by_key[key_of(row)].append(row)
     noted = external_ids(store)
     placed, missing, twice = {}, [], []
     for task in tasks:
@@ -122,11 +122,17 @@ def _settled(server: Server, store: Store, project: int, tasks: Sequence[Task]) 
             continue
         placed[task.key] = int(ours["id"])
         twice += [int(row["id"]) for row in copies if row is not ours and not row["total_annotations"]]
-        if (ours["data"].get(names.KEY), ours["data"].get(names.ANNOTATOR)) != (task.key, task.name):
+        if key_of(ours) != task.key or ours["data"].get(names.ANNOTATOR) != task.name:
             server.wire.patch(f"/api/tasks/{ours['id']}/", json={"data": task.draw()})
     server.remove_tasks(project, twice)
     _note(store, {key: number for key, number in placed.items() if noted.get(key) != number})
     return missing
+
+
+def key_of(row: Row) -> str:
+    """Our own key in a task's data, which anybody may have changed; empty where there is none."""
+    data = row["data"]
+    return str(data.get(names.KEY) or "") if isinstance(data, dict) else ""
 
 
 def _in_bulk(tasks: Iterable[Task]) -> Iterator[list[tuple[Task, dict[str, str]]]]:
