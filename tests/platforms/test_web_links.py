@@ -93,7 +93,7 @@ def test_publishing_says_what_the_runner_must_know_of_addresses_pay_and_consent(
     invented_campaign(tmp_path / "a", more='[pay]\nbase = "3.00"\n')
     said = " ".join(publish(tmp_path / "a", places=1).notes)
     assert "open on this machine only" in said
-    assert "does not pay yet" in said
+    assert "You hand over what [pay] promises" in said
     assert "lab@example.org" not in said
     invented_campaign(tmp_path / "b", consent="Read this.")
     (tmp_path / "b" / "consent.md").unlink()

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from imitable import __version__
-from imitable.cli import building, label_studio, planning, playing, publishing
+from imitable.cli import building, label_studio, money, planning, playing, publishing
 from imitable.cli.building import Campaign, plain
 from imitable.errors import ImitableError
 
@@ -224,6 +224,12 @@ def rank(
     show_ranking(run(source, out=out, settings=chosen, progress=bar), chosen)
 
 
+app.command()(money.pay)
+app.command()(money.settle)
+app.command("top-up")(money.top_up)
+app.command()(money.reconcile)
+app.command()(money.ledger)
+app.command()(money.forget)
 app.add_typer(label_studio.app)
 app.command()(planning.plan)
 app.command()(planning.assign)

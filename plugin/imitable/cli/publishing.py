@@ -25,6 +25,17 @@ def publish(
         int | None, typer.Option(min=1, help="How many sittings to offer. Default: as many as the campaign needs.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be made, and make nothing.")] = False,
+    pilot: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Offer N sittings first, on a platform that pays: the rest waits for what they earn.",
+        ),
+    ] = None,
+    although: Annotated[
+        str, typer.Option(metavar="TEXT", help="Why to publish although the pilot earned less than the floor; kept.")
+    ] = "",
     files: Annotated[
         Path | None,
         typer.Option(
@@ -36,6 +47,8 @@ def publish(
 ) -> None:
     """Offer the campaign to annotators.
 
+    The worst case of what they cost is set aside first; what does not fit
+    [pay] cap is refused.
     Safe to repeat, whatever happened: what is there already is not made again.
     """
     from imitable.cli.printing import bar, out
@@ -43,7 +56,15 @@ def publish(
     from imitable.commands.publish import publish_files
 
     if files is None:
-        done = make(directory, platform=platform, places=links, dry_run=dry_run, progress=bar)
+        done = make(
+            directory,
+            platform=platform,
+            places=pilot or links,
+            pilot=pilot is not None,
+            although=although,
+            dry_run=dry_run,
+            progress=bar,
+        )
     elif platform != "label-studio" or dry_run:
         raise typer.BadParameter("goes with --platform label-studio, and without --dry-run", param_hint="--files")
     else:

@@ -34,6 +34,7 @@ class Line:
     sitting_id: str
     kind: str
     amount: Money
+    rule: str
     facts: Mapping[str, Any]
     decided_at: datetime
     stand: Stand
@@ -115,6 +116,7 @@ def _line(row: Any, attempts: Sequence[Any], learnt: Mapping[str, Any]) -> Line:
         sitting_id=row.sitting_id,
         kind=row.kind,
         amount=Money(row.amount, row.currency),
+        rule=row.rule,
         facts=row.facts,
         decided_at=row.decided_at,
         stand=stand,

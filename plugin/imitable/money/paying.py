@@ -59,6 +59,11 @@ class Paymaster:
         with self.store.read() as connection:
             return statement(connection, platform=self.payer.name)
 
+    def payouts(self, lines: Sequence[Line]) -> list[Payout]:
+        """These lines as payments, each under the operation of its last attempt."""
+        known = self._names()
+        return [self._payout(line, line.operation_id or "", known) for line in lines]
+
     def settle(self) -> int:
         """Find out what became of payments in doubt. Returns how many are known now."""
         lines = self.lines()
@@ -70,11 +75,11 @@ class Paymaster:
         listed = list(self.payer.list_payments(list(payouts.values())))
         for line in lines:
             if line.stand == "paid":
-                _take(listed, line)
+                taken_from(listed, line)
         answers: list[Answer] = []
         for line in doubtful:
             payout = payouts[line.obligation_id]
-            if _take(listed, line):
+            if taken_from(listed, line):
                 answers.append(Answer(payout.operation_id, "paid", {"found": "in the platform's list"}))
             elif self._known_again(line):
                 answers.append(self._once_more(payout))
@@ -93,8 +98,8 @@ class Paymaster:
         settled = self.settle()
         now_owed = {line.obligation_id: line for line in self.lines() if line.payable}
         lines = [now_owed[line.obligation_id] for line in wanted if line.obligation_id in now_owed]
-        tired = [line for line in lines if line.attempts >= MOST_ATTEMPTS]
-        lines = [line for line in lines if line.attempts < MOST_ATTEMPTS]
+        tired = [line for line in lines if line.attempts >= MOST_ATTEMPTS and "decision" not in line.said]
+        lines = [line for line in lines if line not in tired]
         known = self._names()
         sending = [(line, self._payout(line, operation_of(self.folder, line), known)) for line in lines]
         waiting = f"{len(tired)} did not go through {MOST_ATTEMPTS} times: a person must look." if tired else ""
@@ -186,7 +191,7 @@ class Paymaster:
         )
 
 
-def _take(listed: list[Seen], line: Line) -> bool:
+def taken_from(listed: list[Seen], line: Line) -> bool:
     """Take a line's payment out of the list: by our tag where the platform keeps it, else by work, kind and amount."""
     kind = "base" if line.kind == "base" else "bonus"
     for seen in listed:

@@ -45,6 +45,8 @@ class Published:
     """What the runner does now."""
     notes: tuple[str, ...] = ()
     """What the runner must know besides, each with what to do about it."""
+    sittings: int = 0
+    """Sittings that are offered there now, those that were offered before among them: money is set aside for them."""
 
 
 @dataclass(frozen=True)

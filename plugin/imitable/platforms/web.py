@@ -38,14 +38,14 @@ class WebLinks:
             what += ", and the open address itself"
         path = folder.path / "links.csv"
         if dry_run:
-            return Published(what, (), f"without --dry-run the same command writes {path}", _notes(folder))
+            return Published(what, (), f"without --dry-run the same command writes {path}", _notes(folder), count)
         names = [f"link-{number:04d}" for number in range(1, count + 1)]
         links = make_links(store, folder, platform=self.platform, names=names, now=datetime.now(UTC))
         others = self._others(folder, store, names)
         write_links(folder, address, [*others, *links])
         kept = (f"{path.name} keeps the {len(others)} made before, too.",) if others else ()
         step = f"imitable serve {folder.path}, then send each person one link of {path.name}"
-        return Published(what, (path,), step, (*kept, *_notes(folder)))
+        return Published(what, (path,), step, (*kept, *_notes(folder)), max(count, len(links) + len(others)))
 
     def collect(self, folder: Folder, store: Store, *, progress: Progress = silent) -> Collected:
         """Our own page needs no pulling: its record is the store."""

@@ -53,7 +53,7 @@ class LabelStudio:
             would = _reserve(folder, store, content, settings, chosen, dry_run=True)
             what = f"a Label Studio project at {settings.url} with {_counted(would)}"
             step = f"start 'imitable serve {folder.path}', then the same command without --dry-run"
-            return Published(what, (), step, (*_notes(chosen, would, settings.mode), *promises(folder)))
+            return Published(what, (), step, (*_notes(chosen, would, settings.mode), *promises(folder)), len(chosen))
         with alone(folder), connected(settings.url) as server:
             chosen = _chosen(_accounts(folder, settings, server), places)
             made = _reserve(folder, store, content, settings, chosen)
@@ -72,7 +72,7 @@ class LabelStudio:
         what = f"a Label Studio project with {_counted(every)}: {settings.url}/projects/{project}"
         step = f"let 'imitable serve {folder.path}' run, and send each person the address in {path.name}"
         notes = (*map(_stranger, others), *_notes(chosen, made, settings.mode), *promises(folder))
-        return Published(what, (path,), step, notes)
+        return Published(what, (path,), step, notes, len(people))
 
     def collect(self, folder: Folder, store: Store, *, progress: Progress = silent) -> Collected:
         """Ask what changed since last time, keep the answers to the three questions, compare all with the record."""

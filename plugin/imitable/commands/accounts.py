@@ -1,0 +1,85 @@
+"""What a person decides about money, in writing; comparing books with a platform; and forgetting somebody."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from imitable.commands.folders import built
+from imitable.commands.pay import payer_of
+from imitable.errors import MoneyError
+from imitable.money.amounts import read_money
+from imitable.money.earned import Owed
+from imitable.money.forgetting import forget as erase
+from imitable.money.ledger import Line, decided, learn, oblige, statement
+from imitable.money.payer import Answer
+from imitable.money.paying import Paymaster, one_at_a_time
+from imitable.money.reconciling import Difference
+from imitable.money.reconciling import reconcile as compare
+
+
+def reconcile(directory: Path) -> dict[str, list[Difference]]:
+    """Compare our books with what each platform says it paid, both ways; the differences, by platform.
+
+    Platforms that are paid by hand have no list, and are left out. Sends nothing. Raises ImitableError subclasses.
+    """
+    found: dict[str, list[Difference]] = {}
+    with built(directory) as (folder, store), one_at_a_time(store, folder):
+        with store.read() as connection:
+            names = sorted({line.platform for line in statement(connection)})
+        for name in names:
+            payer = payer_of(folder, name)
+            if payer.endpoint == "by hand":
+                continue
+            master = Paymaster(store, folder, payer, lambda: datetime.now(UTC))
+            lines = master.lines()
+            found[name] = compare(payer, lines, master.payouts(lines), master.clock)
+    return found
+
+
+def settle(directory: Path, operation: str, *, paid: bool, why: str) -> Line:
+    """Record what a person found out about a payment in doubt, or one that was refused. Returns its line as it was.
+
+    Raises MoneyError for another one, and without a reason.
+    """
+    if not why.strip():
+        raise MoneyError("Say with --why how you know: it stays beside the payment.")
+    now = datetime.now(UTC)
+    with built(directory) as (folder, store), one_at_a_time(store, folder), store.write() as connection:
+        line = next((one for one in statement(connection) if one.operation_id == operation), None)
+        if line is None or not (line.doubtful or line.stand == "failed"):
+            raise MoneyError(f"No payment in doubt has the operation {operation}. 'imitable pay' lists them.")
+        number = decided(connection, "settle", line.obligation_id, why, now=now, operation=operation, paid=paid)
+        learn(connection, [Answer(operation, "paid" if paid else "absent", {"decision": number})], now=now)
+    return line
+
+
+def top_up(directory: Path, sitting: str, amount: str, *, why: str, correction: bool = False) -> str:
+    """Owe a sitting something more, as a person decided: returns the kind, `top_up:N` or `correction:N`.
+
+    Raises MoneyError for an unknown sitting, an amount that is none, and without a reason.
+    """
+    if not why.strip():
+        raise MoneyError("Say with --why what it is for: it stays beside the payment.")
+    now = datetime.now(UTC)
+    with built(directory) as (folder, store), store.write() as connection:
+        money = read_money(amount, folder.config.pay.currency)
+        if money.minor <= 0:
+            raise MoneyError(f"{money} cannot be owed. Name an amount above zero.")
+        line = next((one for one in statement(connection) if one.sitting_id == sitting), None)
+        if line is None:
+            raise MoneyError(f"No sitting {sitting} has earned anything yet. 'imitable ledger' lists them.")
+        number = decided(connection, "correction" if correction else "top_up", sitting, why, now=now)
+        kind = f"{'correction' if correction else 'top_up'}:{number}"
+        owed = Owed(sitting, line.annotator_id, line.platform, line.assignment, kind, money, {"decision": number})
+        oblige(connection, folder, owed, now=now, decision=number)
+    return kind
+
+
+def forget(directory: Path, annotator_id: str) -> None:
+    """Erase who an annotator is and what they wrote; guesses and payments stay, under a pseudonym nobody can trace.
+
+    Raises MoneyError for an unknown annotator, and while something is owed to them.
+    """
+    with built(directory) as (_folder, store):
+        erase(store, annotator_id, now=datetime.now(UTC))

@@ -1,0 +1,114 @@
+"""The budget: the worst case is set aside before anybody is invited, and what does not fit the cap is refused."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, func, insert, select
+
+from imitable.campaign import Folder
+from imitable.errors import MoneyError
+from imitable.money.amounts import Money, read_money
+from imitable.money.earned import most_bonus
+from imitable.money.fees import fee_on
+from imitable.money.ledger import statement
+from imitable.store import Store, tables
+from imitable.store import money_tables as money
+
+WARN_AT = 0.8
+"""Share of the cap from which the runner is warned."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a campaign's money is."""
+
+    cap: Money | None
+    """[pay] cap, or None where there is none."""
+    paid: Money
+    """What was sent and arrived, fees included."""
+    owed: Money
+    """What is owed, in doubt or refused, with the fees it will take."""
+    aside: Money
+    """The worst case of the places that were offered and have not ended, fees included."""
+
+    @property
+    def bound(self) -> Money:
+        """Everything that is spent, or may be."""
+        return self.paid + self.owed + self.aside
+
+    @property
+    def left(self) -> Money | None:
+        """What may still be offered."""
+        return None if self.cap is None else self.cap - self.bound
+
+    @property
+    def warning(self) -> str:
+        """A sentence once 80 % of the cap are bound; empty before."""
+        if self.cap is None or self.bound.minor < WARN_AT * self.cap.minor:
+            return ""
+        return f"{self.bound} of the cap of {self.cap} are spent or set aside."
+
+
+def worst_case(connection: Connection, folder: Folder, platform: str) -> Money:
+    """The most that one sitting can cost: base and the largest bonus that any target allows, with fees on both."""
+    base = read_money(folder.config.pay.base, folder.config.pay.currency)
+    bonus = most_bonus(connection, folder)
+    return base + fee_on(platform, base) + bonus + fee_on(platform, bonus)
+
+
+def standing(connection: Connection, folder: Folder) -> Standing:
+    """Where the money is now."""
+    pay = folder.config.pay
+    nothing = Money(0, pay.currency)
+    paid, owed = nothing, nothing
+    over: dict[str, set[str]] = defaultdict(set)
+    for line in statement(connection):
+        over[line.platform].add(line.sitting_id)
+        cost = line.amount + (line.fee or fee_on(line.platform, line.amount))
+        if line.stand == "paid":
+            paid += cost
+        else:
+            owed += cost
+    aside = nothing
+    places = func.sum(money.reservations.c.places)
+    for row in connection.execute(
+        select(
+            money.reservations.c.platform, places.label("places"), func.max(money.reservations.c.each).label("each")
+        ).group_by(money.reservations.c.platform)
+    ):
+        aside += Money(row.each, pay.currency) * max(0, int(row.places) - len(over[row.platform]))
+    cap = None if pay.cap is None else read_money(pay.cap, pay.currency)
+    return Standing(cap, paid, owed, aside)
+
+
+def set_aside(
+    store: Store, folder: Folder, platform: str, places: int, *, now: datetime, dry_run: bool = False
+) -> Standing:
+    """Set the worst case of `places` sittings in all aside for a platform; those set aside before are among them.
+
+    With `dry_run` nothing is kept. Raises MoneyError, and sets nothing aside, when it does not fit the cap.
+    """
+    with store.write() as connection:
+        connection.execute(select(tables.campaigns.c.campaign_id).with_for_update())  # one after the other
+        reservations = money.reservations
+        query = select(func.coalesce(func.sum(reservations.c.places), 0)).where(reservations.c.platform == platform)
+        before = int(connection.execute(query).scalar_one())
+        each = worst_case(connection, folder, platform)
+        if places > before:
+            row = {"platform": platform, "name": f"up to {places}", "places": places - before}
+            row |= {"each": each.minor, "currency": each.currency, "made_at": now}
+            connection.execute(insert(reservations).values(row))
+        now_bound = standing(connection, folder)
+        if now_bound.left is not None and now_bound.left.minor < 0 and places > before:
+            fits = before + max(0, (now_bound.left + each * (places - before)).minor // max(1, each.minor))
+            raise MoneyError(
+                f"{places} sittings on {platform} may cost {each} each, fees included. With what is bound already that "
+                f"comes to {now_bound.bound}, more than the cap of {now_bound.cap}. Nothing was offered. Offer {fits} "
+                "at most, or raise [pay] cap."
+            )
+        if dry_run:
+            connection.rollback()
+    return now_bound

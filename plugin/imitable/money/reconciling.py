@@ -1,0 +1,65 @@
+"""The ledger beside the platform's own list, in both directions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from imitable.money.amounts import Money
+from imitable.money.ledger import Line
+from imitable.money.payer import Payer, Payout
+from imitable.money.paying import taken_from
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Something that the ledger and the platform do not agree on."""
+
+    kind: Literal["not there", "not ours", "in doubt", "refused"]
+    """`not there`: paid by our books, and not in the platform's list. `not ours`: in its list, and in no book of ours.
+    `in doubt`: it may have been paid. `refused`: the platform did not take it."""
+    annotator_id: str
+    amount: Money
+    sentence: str
+    """What was found, and what to do."""
+
+
+def reconcile(
+    payer: Payer, lines: Sequence[Line], payouts: Sequence[Payout], clock: Callable[[], datetime]
+) -> list[Difference]:
+    """Every difference. Payments younger than the platform's settling delay may still be missing from its list."""
+    listed = list(payer.list_payments(payouts))
+    found: list[Difference] = []
+    for line in lines:
+        there = taken_from(listed, line) if line.attempts else False
+        about = f"{line.kind} of {line.amount} for {line.annotator_id} (operation {line.operation_id})"
+        young = line.started_at is not None and clock() - line.started_at <= payer.settling
+        if line.stand == "paid" and not there and not young:
+            what = (
+                f"The {about} is paid by our books and not in the list of {payer.name}. Look there before paying again."
+            )
+            found.append(Difference("not there", line.annotator_id, line.amount, what))
+        elif line.doubtful:
+            what = (
+                f"The {about} is in doubt: 'imitable pay' asks {payer.name} again; what stays is for 'imitable settle'."
+            )
+            found.append(Difference("in doubt", line.annotator_id, line.amount, what))
+        elif line.stand == "failed":
+            what = (
+                f"The {about} was refused by {payer.name} ({_said(line)}). Mend that, then: imitable settle, not-paid."
+            )
+            found.append(Difference("refused", line.annotator_id, line.amount, what))
+    owner = {line.assignment: line.annotator_id for line in lines}
+    for seen in listed:
+        who = owner.get(seen.assignment, "nobody of ours")
+        what = (
+            f"{payer.name} paid {seen.amount} ({seen.kind}) to {who}, and no line of the ledger says so. Who paid it?"
+        )
+        found.append(Difference("not ours", owner.get(seen.assignment, ""), seen.amount, what))
+    return found
+
+
+def _said(line: Line) -> str:
+    return ", ".join(f"{key}: {value}" for key, value in line.said.items()) or "without a word"

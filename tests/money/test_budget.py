@@ -1,0 +1,63 @@
+"""The worst case is set aside before anybody is invited, and a floor is kept by a pilot."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from imitable.campaign import Folder
+from imitable.commands.publish import publish
+from imitable.errors import MoneyError
+from imitable.money.budget import standing
+from imitable.money.earned import most_bonus
+from imitable.store import money_tables, open_store, tables
+from imitable.testing import invented_campaign
+
+
+def _campaign(path: Path, *, cap: str, base: str = "3.00") -> Folder:
+    more = f'[pay]\nbase = "{base}"\nbonus_per_point = "0.05"\nfloor_per_hour = "12.00"\ncap = "{cap}"\n'
+    return invented_campaign(path, more=more)
+
+
+def _each(folder: Folder) -> int:
+    """The worst case of one sitting in cents, as DATA.md has it: links take no fee."""
+    with closing(open_store(folder)) as store, store.read() as connection:
+        l_ref = max(connection.execute(select(tables.targets.c.l_ref)).scalars())
+        most = most_bonus(connection, folder)
+    exact = Decimal("0.05") * Decimal(2 * 2 * l_ref) * 100  # held-out rounds of the sitting
+    assert abs(most.minor - exact) <= Decimal("0.5")
+    return 300 + most.minor
+
+
+def test_what_does_not_fit_the_cap_is_refused_with_what_does(tmp_path: Path) -> None:
+    folder = _campaign(tmp_path / "campaign", cap="10.00")
+    fits = 1000 // _each(folder)
+    with pytest.raises(MoneyError, match=rf"more than the cap of 10\.00 USD\. Nothing was offered\. Offer {fits} at"):
+        publish(folder.path, places=fits + 1)
+    assert not (folder.path / "links.csv").exists()
+    with pytest.raises(MoneyError, match="Nothing was offered"):
+        publish(folder.path, places=fits + 1, dry_run=True)
+    done = publish(folder.path, places=fits)
+    assert done.sittings == fits
+    assert publish(folder.path, places=fits).files == done.files
+    with closing(open_store(folder)) as store, store.read() as connection:
+        assert standing(connection, folder).aside.minor == fits * _each(folder)
+        assert len(connection.execute(select(money_tables.reservations)).all()) == 1
+
+
+def test_from_eighty_percent_of_the_cap_the_runner_is_warned(tmp_path: Path) -> None:
+    folder = _campaign(tmp_path / "campaign", cap="40.00")
+    each = _each(folder)
+    assert not any("of the cap" in note for note in publish(folder.path, places=int(0.7 * 4000 / each)).notes)
+    assert any("of the cap" in note for note in publish(folder.path, places=int(0.95 * 4000 / each)).notes)
+
+
+def test_a_dry_run_sets_nothing_aside(tmp_path: Path) -> None:
+    folder = _campaign(tmp_path / "campaign", cap="40.00")
+    publish(folder.path, places=3, dry_run=True)
+    with closing(open_store(folder)) as store, store.read() as connection:
+        assert standing(connection, folder).bound.minor == 0
