@@ -122,6 +122,28 @@ def test_a_whole_sitting_with_errors_and_attacks_leaves_nothing_secret_in_the_lo
     assert [line["level"] for line in lines(log) if line["event"] == "imitable.game.web"] == ["error"]
 
 
+def test_a_flood_of_requests_that_are_refused_leaves_few_lines(
+    tmp_path: Path, serving: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("IMITABLE_STORE_URL", raising=False)
+    limits = '[serve]\ntrusted_proxies = ["127.0.0.1"]\n'
+    log = tmp_path / "requests.jsonl"
+    server = serving(invented_campaign(tmp_path / "campaign", more=limits).path, "--log", str(log))
+    with httpx.Client(base_url=server.address, headers={"X-Forwarded-For": "192.0.2.7"}) as http:
+        answers = [http.get(path).status_code for path in ("/j/x", "/livez") for _ in range(1000)]
+    assert answers.count(429) > 500
+    for _ in range(300):
+        with socket.create_connection(("127.0.0.1", server.port)) as connection:
+            connection.sendall(b"nothing\r\n\r\n")
+            assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
+    server.stop()
+    written = [(line["event"], line.get("status"), line.get("route")) for line in lines(log)]
+    assert 100 <= sum(event == "request" and status != 400 for event, status, _ in written) < 250
+    assert sum(route == "/j/{code}" and status == 400 for _, status, route in written) == answers.count(400)
+    assert sum(route == "(refused)" for _, _, route in written) < 100
+    assert sum(event == "imitable.game.guard" for event, _, _ in written) == 1
+
+
 def hostile(server: Server) -> None:
     for said in HOSTILE:
         with socket.create_connection(("127.0.0.1", server.port), timeout=10) as wire:

@@ -127,7 +127,7 @@ class WaryProtocol(HttpToolsProtocol):
             self._deaf = True
             return
         if self._head or self.cycle is None or not self.cycle.response_started:
-            note(method="", route="(refused)", status=status.value)
+            note(uncounted=True, method="", route="(refused)", status=status.value)
             said = f"{status.phrase}.\n".encode()
             self.transport.write(
                 f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: text/plain; charset=utf-8\r\n"

@@ -2,7 +2,8 @@
 
 A request is a line of JSON with the route's template, never the path, a query or a field: codes, tokens and platforms'
 ids stand there. Sittings and addresses are salted hashes that mean nothing outside one run of one process. Of an
-exception, its type and the places in our code are kept, and not its text, which may quote what somebody sent.
+exception, its type and the places in our code are kept, and not its text, which may quote what somebody sent. Of what
+anybody may ask at any speed, only some is written: a flood would fill the disk that the game is kept on.
 """
 
 from __future__ import annotations
@@ -23,12 +24,15 @@ from types import TracebackType
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from imitable.errors import PlatformError
+from imitable.game.limits import Buckets, TooFast
 
 _log = logging.getLogger("imitable.requests")
 _salt = secrets.token_bytes(16)
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _REPEATED = 60.0
-"""Seconds in which the terminal is told the same thing once."""
+"""Seconds in which the terminal is told the same thing once, and the file the same warning."""
+_uncounted = Buckets(per_second=1, at_once=100)
+"""Lines about requests that no limit holds back: those that are refused unread, and those about the server's health."""
 
 _Raised = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
@@ -49,6 +53,7 @@ def keep_log(file: str | None) -> None:
         except OSError as error:
             raise PlatformError(f"The log {file} cannot be written ({error.strerror}). Choose another file.") from error
         kept.setFormatter(_Json())
+        kept.addFilter(_Once(most=logging.WARNING).is_news)
         handlers = [kept] if file == "-" else [terminal, kept]
         _log.setLevel(logging.INFO)
     root = logging.getLogger()
@@ -77,9 +82,10 @@ class _File(logging.handlers.WatchedFileHandler):
         self.terminal.handle(logging.makeLogRecord(warning))
 
 
-def note(**fields: object) -> None:
-    """Write a line about one request."""
-    _log.info("request", extra={"fields": fields})
+def note(*, uncounted: bool, **fields: object) -> None:
+    """Write a line about one request; `uncounted` says that whoever asks it may do so as often as they like."""
+    if not uncounted or _uncounted.take("") == 0:
+        _log.info("request", extra={"fields": fields})
 
 
 class Logged:
@@ -104,9 +110,11 @@ class Logged:
             await self.app(scope, receive, watched)
         finally:
             client, token = scope.get("client"), scope.get("state", {}).get("token", "")
+            route = getattr(scope.get("route"), "path", None) or "(none)"
             note(
+                uncounted=status == TooFast.status or route.endswith(("/healthz", "/livez")),
                 method=scope["method"] if scope["method"] in _METHODS else "other",
-                route=getattr(scope.get("route"), "path", None) or "(none)",
+                route=route,
                 status=status,
                 ms=round(1000 * (time.perf_counter() - began), 1),
                 sitting=_hash(token.partition(".")[0]) if token else "",
@@ -121,10 +129,14 @@ def _hash(text: str) -> str:
 class _Once:
     """What is said again within a minute is no news: a database that is away would fill the terminal."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, most: int = logging.CRITICAL) -> None:
+        self._most = most
+        """What is graver than this is news each time, and so is a request."""
         self._said: dict[str, float] = {}
 
     def is_news(self, record: logging.LogRecord) -> bool:
+        if record.levelno > self._most or hasattr(record, "fields"):
+            return True
         text, now = record.getMessage(), time.monotonic()
         self._said = {said: at for said, at in self._said.items() if now - at < _REPEATED}
         return self._said.setdefault(text, now) == now
