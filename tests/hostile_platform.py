@@ -1,0 +1,117 @@
+"""A platform that pays for real, behind a connection that drops, and that can kill who calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+from sqlalchemy import insert
+
+from imitable.campaign import Folder
+from imitable.money.amounts import Money, total
+from imitable.money.earned import Owed
+from imitable.money.ledger import oblige
+from imitable.money.payer import Answer, Batch, Payout, Seen
+from imitable.money.paying import TAG
+from imitable.store import Store, tables
+
+START = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+class Killed(BaseException):
+    """kill -9, as far as the code that is running can tell."""
+
+
+@dataclass
+class HostilePlatform:
+    """A platform that pays for real, behind a connection that drops, and that can kill who calls it."""
+
+    name: str
+    remembers: timedelta
+    tells_all: bool
+    most_at_once: int
+    rng: np.random.Generator
+    faults: float
+    settling: timedelta = timedelta(hours=1)
+    endpoint: str = "http://127.0.0.1:0"
+    stand_in: bool = True
+    now: datetime = START
+    paid: list[tuple[datetime, str, str, int]] = field(default_factory=list)
+    """When, to what assignment, with what tag, how much."""
+    known: dict[str, datetime] = field(default_factory=dict)
+    """When each operation id was first done."""
+    approved: dict[str, datetime] = field(default_factory=dict)
+
+    def approve(self, payout: Payout) -> Answer:
+        return self._hostile([payout], lambda: self.approved.setdefault(payout.assignment, self.now))[0]
+
+    def prepare(self, payouts: Sequence[Payout]) -> Batch:
+        alone = len(payouts) == 1 and self.most_at_once == 1
+        name = payouts[0].operation_id if alone else f"bulk-{self.rng.integers(1 << 60)}"
+        return Batch(name, payouts, total([one.amount for one in payouts], "USD"))
+
+    def bonus(self, batch: Batch) -> Sequence[Answer]:
+        return self._hostile(batch.payouts, lambda: self._pay(batch))
+
+    def _pay(self, batch: Batch) -> None:
+        for one in batch.payouts:
+            since = self.known.get(one.operation_id)
+            if since is not None and self.now - since < timedelta(hours=24) and self.remembers:
+                continue
+            self.known[one.operation_id] = self.now
+            tag = one.reason.partition(TAG)[2].rstrip(")") if self.tells_all else ""
+            self.paid.append((self.now, one.assignment, tag, one.amount.minor))
+
+    def _hostile(self, payouts: Sequence[Payout], work: object) -> list[Answer]:
+        fault = (
+            self.rng.choice(["before", "after", "killed before", "killed after"])
+            if self.rng.random() < self.faults
+            else ""
+        )
+        if fault == "killed before":
+            raise Killed
+        if fault != "before":
+            work()  # type: ignore[operator]
+        if fault == "killed after":
+            raise Killed
+        state = "unknown" if fault else "paid"
+        return [Answer(one.operation_id, state) for one in payouts]  # type: ignore[arg-type]
+
+    def list_payments(self, payouts: Sequence[Payout]) -> Sequence[Seen]:
+        wanted = {one.assignment for one in payouts}
+        lag = self.settling * float(self.rng.random())
+        bonuses = [
+            Seen(assignment, "bonus", Money(minor, "USD"), tag)
+            for at, assignment, tag, minor in self.paid
+            if assignment in wanted and self.now - at >= lag
+        ]
+        bases = [
+            Seen(one, "base", Money(300, "USD"), "")
+            for one, at in self.approved.items()
+            if one in wanted and self.now - at >= lag
+        ]
+        return [*bonuses, *bases]
+
+    def balance(self) -> Money | None:
+        return None
+
+
+def mturk_like(seed: int, faults: float) -> HostilePlatform:
+    return HostilePlatform("mturk", timedelta(hours=23), True, 1, np.random.default_rng(seed), faults)
+
+
+def prolific_like(seed: int, faults: float) -> HostilePlatform:
+    return HostilePlatform("prolific", timedelta(0), False, 200, np.random.default_rng(seed), faults)
+
+
+def owe(folder: Folder, store: Store, platform: str, people: int) -> None:
+    with store.write() as connection:
+        for number in range(people):
+            annotator = folder.annotator_id(platform, f"P{number}")
+            row = {"annotator_id": annotator, "platform": platform, "platform_id": f"P{number}", "created_at": START}
+            connection.execute(insert(tables.identities).values(row))
+            for kind, amount in (("base", 300), ("bonus", number % 90)):
+                owed = Owed(f"s_{number}", annotator, platform, f"W{number}", kind, Money(amount, "USD"), {})
+                assert oblige(connection, folder, owed, now=START)
