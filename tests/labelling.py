@@ -97,6 +97,7 @@ class Page:
         filled = {one["from_name"]: _value(one["value"]) for one in prediction["result"]}
         self.typed |= typed
         self.typed |= {name: text for name, text in filled.items() if name in (names.BEGIN, *self.typed)}
+        self.typed = {name: text for name, text in self.typed.items() if text is not None}
         return filled
 
     def play(self, *guesses: float, begin: bool = True) -> dict[str, Any]:
@@ -109,5 +110,6 @@ class Page:
 
 
 def _value(value: Mapping[str, Any]) -> Any:
+    """What a control holds; None for a box that was emptied."""
     [held] = value.values()
-    return held[0] if isinstance(held, list) else held
+    return next(iter(held), None) if isinstance(held, list) else held

@@ -88,15 +88,16 @@ class Replies:
             return self._state(connection, task, call)
 
     def again(self, box: str | None, key: str, **fields: object) -> list[Result]:
-        """Says under a box why what was typed there was not taken: a text of the catalogue."""
-        said = self.texts.plain(key, **fields)
+        """Empties a box, and says under it why what was typed was not taken: a text of the catalogue."""
         trial = names.trial_of(box or "")
         if trial is None:
-            return [_words(names.WELCOME, names.INTRO, said), _choice(names.BEGAN, names.INTRO, names.AGAIN)]
-        if trial > self.game.folder.config.episode.rounds:
+            name, to, under, switch = names.BEGIN, names.INTRO, names.WELCOME, names.BEGAN
+        elif trial <= self.game.folder.config.episode.rounds:
+            name, to, under, switch = names.guess(trial), names.text(trial), names.feedback(trial), names.done(trial)
+        else:
             return []
-        to = names.text(trial)
-        return [_words(names.feedback(trial), to, said), _choice(names.done(trial), to, names.AGAIN)]
+        said = self.texts.plain(key, **fields)
+        return [_result(name, to, "textarea", text=[]), _words(under, to, said), _choice(switch, to, names.AGAIN)]
 
     def _task(self, connection: Connection, call: Call) -> Record | None:
         """The task of a call, if everything that came with it agrees on the annotator whom our record has for it."""
