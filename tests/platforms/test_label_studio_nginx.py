@@ -1,0 +1,373 @@
+"""The generated nginx before a real Label Studio: annotators play, and no one can do or read anything else.
+
+Items are shared here, and what was revealed to one stays in Label Studio: nothing of anybody else's may come through.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from conftest import Server, missing
+from label_studio_campaign import OnLabelStudio, with_key
+from nginx_server import Nginx, program
+
+from imitable.errors import PlatformError
+from imitable.game.label_studio import allowing, names
+from imitable.platforms.label_studio.nginx import nginx_config, write_nginx_config
+from imitable.rehearsal.label_studio import Account, Installation
+from imitable.rehearsal.label_studio.accounts import logged_in
+from imitable.rehearsal.label_studio.installing import environment
+from imitable.testing import invented_campaign
+from label_studio_server import Bearer, LabelStudio, free_port
+
+pytestmark = pytest.mark.xdist_group("label-studio")
+
+MARK = "what-only-the-first-one-wrote"
+"""Stands in the first annotator's draft, annotation and answers."""
+
+
+@dataclass
+class Proxied:
+    """A published campaign with shared items, of whose annotators the first has played an episode to its end."""
+
+    campaign: OnLabelStudio
+    game: Server
+    nginx: Nginx
+
+    @property
+    def first(self) -> Account:
+        return self.campaign.people[0]
+
+    @property
+    def second(self) -> Account:
+        return self.campaign.people[1]
+
+    @contextmanager
+    def browser(self, who: Account) -> Iterator[httpx.Client]:
+        """Somebody's browser, logged in through the proxy."""
+        with logged_in(self.nginx.url, who) as client:
+            client.headers["X-CSRFToken"] = client.cookies["csrftoken"]
+            yield client
+
+    @contextmanager
+    def program(self, who: Account) -> Iterator[httpx.Client]:
+        """Somebody's program, with a token that Label Studio itself gave out."""
+        auth = Bearer(self.campaign.real.url, who.token)
+        with httpx.Client(base_url=self.nginx.url, auth=auth, trust_env=False, timeout=60) as client:
+            yield client
+
+    def tasks(self, who: Account) -> list[int]:
+        """Numbers of somebody's tasks."""
+        return [int(task.external_id) for task in self.campaign.tasks() if task.platform_id == who.email]
+
+    def others(self) -> list[str]:
+        """What must not be read by the second annotator: it stands in everything that is another's."""
+        own = {self.second.email}
+        return [
+            MARK,
+            *(one.email for one in self.campaign.people if one.email not in own),
+            *(task.task_key for task in self.campaign.tasks() if task.platform_id not in own),
+        ]
+
+
+@pytest.fixture(scope="module")
+def proxied(_label_studio_on_sqlite: LabelStudio, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
+    if program() is None:
+        missing("nginx")
+    home = tmp_path_factory.mktemp("proxied")
+    port = free_port()
+    campaign = OnLabelStudio(home / "campaign", _label_studio_on_sqlite, f"http://127.0.0.1:{port}", annotators=5)
+    settings = campaign.folder.path / "campaign.toml"
+    text = settings.read_text(encoding="utf-8")
+    settings.write_text(
+        text.replace(
+            "[platform.label_studio]\n", "[platform.label_studio]\nproxied = true\nannotators_per_target = 5\n"
+        ),
+        encoding="utf-8",
+    )
+    game = Server(campaign.folder.path, "--port", str(port))
+    game.port = port
+    with pytest.MonkeyPatch.context() as patch:
+        with_key(patch, _label_studio_on_sqlite)
+        campaign.publish()
+    where = free_port()
+    write_nginx_config(campaign.folder, home / "imitable.conf", listen=f"127.0.0.1:{where}")
+    nginx = Nginx(home / "nginx", home / "imitable.conf", where)
+    whole = Proxied(campaign, game, nginx)
+    with whole.browser(whole.first) as client:
+        play(client, whole, whole.first, ["5", "4", "3", "2", "1"], explanation=MARK)
+    assert shared_items(campaign) > 0
+    yield whole
+    nginx.remove()
+    game.stop()
+    _label_studio_on_sqlite.close_clients()
+
+
+def shared_items(campaign: OnLabelStudio) -> int:
+    """Items that are in the episodes of two annotators or more."""
+    from sqlalchemy import func, select
+
+    from imitable.store import tables
+
+    query = select(tables.rounds.c.item_id).group_by(tables.rounds.c.item_id).having(func.count() > 1)
+    with campaign.store() as store, store.read() as connection:
+        return len(connection.execute(query).all())
+
+
+def play(client: httpx.Client, whole: Proxied, who: Account, guesses: list[str], *, explanation: str) -> list[Any]:
+    """Play somebody's next task as the page does, from the list of tasks to the submission. Returns the page."""
+    project = whole.campaign.project
+    tabs = client.get("/api/dm/views", params={"project": project}).json()
+    task = client.post(f"/api/dm/actions?id=next_task&tabID={tabs[0]['id']}&project={project}", json={}).json()
+    draft = task["drafts"][0]["id"]
+    backend = client.get("/api/ml", params={"project": project}).json()[0]["id"]
+    page: list[Any] = []
+    for box, typed in [(names.BEGIN, "yes"), *((names.guess(at + 1), text) for at, text in enumerate(guesses))]:
+        result = {"value": {"text": [typed]}, "from_name": box, "to_name": "any", "type": "textarea"}
+        asked = {"task": task["id"], "context": {"result": [result]}}
+        page = client.post(f"/api/ml/{backend}/interactive-annotating", json=asked).json()["data"]["result"]
+    page += whole.campaign.answer(explanation=explanation)
+    kept = client.patch(f"/api/drafts/{draft}?project={project}", json={"result": page, "lead_time": 3})
+    assert kept.status_code == 200, kept.text
+    sent = {"result": page, "lead_time": 9, "draft_id": draft}
+    made = client.post(f"/api/tasks/{task['id']}/annotations?project={project}", json=sent)
+    assert made.status_code == 201, made.text
+    return page
+
+
+def test_an_annotator_plays_a_whole_episode_through_the_proxy(proxied: Proxied) -> None:
+    third = proxied.campaign.people[2]
+    before = len(proxied.campaign.guesses())
+    with proxied.browser(third) as client:
+        page = play(client, proxied, third, ["1", "2", "3", "4", "5"], explanation="trees")
+        assert {one["from_name"] for one in page} >= {names.done(trial) for trial in range(1, 6)}
+        left = client.post(f"/api/dm/actions?id=next_task&project={proxied.campaign.project}", json={}).json()
+        assert left["id"] in proxied.tasks(third)  # the next episode
+    assert len(proxied.campaign.guesses()) == before + 5
+
+
+def test_lists_show_everybody_only_what_is_his(proxied: Proxied) -> None:
+    mine, project = proxied.tasks(proxied.second), proxied.campaign.project
+    with proxied.browser(proxied.second) as client:
+        tabs = client.get("/api/dm/views", params={"project": project}).json()
+        assert [tab["data"]["title"] for tab in tabs] == [proxied.second.email]
+        listed = client.get("/api/tasks", params={"project": project, "page": 1, "page_size": 30, "fields": "all"})
+        assert [row["id"] for row in listed.json()["tasks"]] == mine
+        assert client.get("/api/users").json() == []
+        assert client.get("/api/projects", params={"page_size": 10}).json()["results"] == []
+        assert client.get(f"/api/projects/{project}").json()["id"] == project
+        assert client.get("/api/projects/1000000").json()["id"] == project
+        for task in mine:
+            assert client.get(f"/api/tasks/{task}").json()["id"] == task
+
+
+def test_no_request_however_it_is_dressed_up_brings_anything_of_anothers(proxied: Proxied) -> None:
+    """Every one of these gives the other's task away where nothing stands before Label Studio, or tries to."""
+    other, project = proxied.tasks(proxied.first)[0], proxied.campaign.project
+    everything = {"selectedItems": {"all": True, "excluded": []}, "ordering": ["tasks:id"]}
+    only_that = {"selectedItems": {"all": False, "included": [other]}}
+    tab = next(
+        view["id"]
+        for view in proxied.campaign.real.client().get("/api/dm/views", params={"project": project}).json()
+        if view["data"]["title"] == proxied.first.email
+    )
+    query, spoofed = json.dumps(only_that), {"X-Imitable-About": "", "X-Imitable-Tasks": str(other)}
+    raw = [
+        f"/api/tasks/{other}", f"/api/tasks/{other}/", f"/api/tasks/{other}?project={project}",
+        f"//api//tasks//{other}", f"/api/./tasks/x/../{other}", f"/api/%74asks/{other}",
+        f"/static/..%2fapi/tasks/{other}", f"/static/%2e%2e/api/tasks/{other}", f"/api/tasks/{other}/..%2f{other}",
+        f"/api/tasks/{other};a=b", f"/api/tasks/{other}%00", f"/api/tasks/{other}.json", f"/API/tasks/{other}",
+        f"/api/tasks?project={project}&view={tab}&page=1&page_size=30&fields=all",
+        f"/api/tasks?project={project}&page=1&page_size=30&query={query}",
+        f"/api/tasks?page=1%26query={query}&page_size=30", f"/api/tasks?page=1&page_size=30%26view%3D{tab}",
+        f"/api/dm/views/{tab}", f"/api/dm/views/?project={project}", "/api/dm/views.json", "/api/users.json",
+        f"/api/projects/{project}/export?exportType=JSON", f"/api/projects/{project}/tasks/",
+        f"/api/tasks/{other}/annotations", f"/api/tasks/{other}/drafts", "/api/predictions", "/api/webhooks",
+        f"/projects/{project}/data?task={other}", "/api/organizations", "/user/account", "/admin/", "/docs/api/",
+        "/imitable-may", "/imitable-may-see-task", "/imitable-may-change-draft", names.DOOR + "/proxy/tabs",
+    ]  # fmt: skip
+    with proxied.browser(proxied.second) as browser, proxied.program(proxied.second) as script:
+        answers = [
+            client.request("GET", httpx.URL(browser.base_url.join("/").copy_with(raw_path=path.encode())), headers=more)
+            for client in (browser, script)
+            for path in raw
+            for more in ({}, spoofed)
+        ]
+        for client in (browser, script):
+            answers += [
+                client.request("GET", "/api/tasks", params={"page": 1, "page_size": 30}, json={"view": tab}),
+                client.get(f"/api/tasks/{other}", headers={"X-Api-Key": proxied.first.token}),
+                client.post(f"/api/dm/actions?id=next_task&project={project}&tabID={tab}", json=only_that),
+                client.post(f"/api/dm/actions?id=next_task&project={project}&view={tab}", json=everything),
+                client.post(f"/api/dm/actions?id=next_task&id=delete_tasks&project={project}", json=only_that),
+                client.post(f"/api/dm/actions?id=delete_tasks&project={project}", json=only_that),
+                client.post(f"/api/tasks/{other}/drafts", json={"result": []}),
+                client.post(f"/api/tasks/{other}/annotations", json={"result": []}),
+                client.get("/api/users", headers={"X-HTTP-Method-Override": "DELETE"}),
+            ]
+    others = proxied.others()
+    for answer in answers:
+        assert not [what for what in others if what in answer.text], (answer.request.method, str(answer.request.url))
+    assert len(proxied.campaign.there()) == len(proxied.campaign.tasks())
+
+
+def test_nothing_of_anothers_can_be_changed_and_nothing_of_ones_own_but_drafts(proxied: Proxied) -> None:
+    admin, project = proxied.campaign.real.client(), proxied.campaign.project
+    [annotation] = admin.get(f"/api/tasks/{proxied.tasks(proxied.first)[0]}/annotations").json()
+    theirs = admin.get(f"/api/tasks/{proxied.tasks(proxied.first)[1]}/drafts").json()[0]["id"]
+    mine = proxied.tasks(proxied.second)[0]
+    backend = {"url": "http://127.0.0.1:1", "project": project, "title": "mine"}
+    with proxied.browser(proxied.second) as client:
+        refused = [
+            client.patch(f"/api/annotations/{annotation['id']}", json={"result": []}),
+            client.delete(f"/api/annotations/{annotation['id']}"),
+            client.patch(f"/api/drafts/{theirs}", json={"result": []}),
+            client.delete(f"/api/drafts/{theirs}"),
+            client.patch(f"/api/tasks/{mine}", json={"data": {names.ANNOTATOR: "me"}}),
+            client.delete(f"/api/tasks/{mine}"),
+            client.patch(f"/api/projects/{project}", json={"title": "mine now"}),
+            client.delete(f"/api/projects/{project}"),
+            client.post("/api/ml", json=backend),
+            client.post("/api/webhooks", json={"url": "http://127.0.0.1:1/hook", "project": project}),
+            client.post("/api/jwt/settings", json={"legacy_api_tokens_enabled": True}),
+            client.post("/api/token"),
+            client.post("/api/users", json={"email": "new@example.com"}),
+        ]
+        own = client.get(f"/api/tasks/{mine}").json()["drafts"][0]["id"]
+        assert client.patch(f"/api/drafts/{own}", json={"result": []}).status_code == 200
+    assert [answer.status_code for answer in refused] == [403] * len(refused)
+    assert admin.get(f"/api/annotations/{annotation['id']}").json()["result"] == annotation["result"]
+    assert len(admin.get("/api/ml", params={"project": project}).json()) == 1
+
+
+def test_of_all_addresses_of_label_studio_only_those_of_the_list_answer(proxied: Proxied, tmp_path: Path) -> None:
+    """Label Studio names its own addresses, 349 in 1.23.2. Each is asked in every way, about another's task."""
+    other, project = proxied.tasks(proxied.first)[0], proxied.campaign.project
+    [backend] = proxied.campaign.real.client().get("/api/ml", params={"project": project}).json()
+    answered, others = set(), proxied.others()
+    with proxied.browser(proxied.second) as client:
+        for address in addresses_of_label_studio(tmp_path):
+            number = {"projects": project, "ml": backend["id"]}.get(address.removeprefix("/api").split("/")[1], other)
+            path = re.sub(r"<(?:[a-z_]+:)?(?:pk|project_id)>", str(number), address)
+            path = re.sub(r"<[^<>]*>", "1", path).rstrip("/")
+            for method, end in product(("GET", "POST", "PUT", "PATCH", "DELETE"), ("", "/")):
+                answer = client.request(method, path + end, params={"project": project})
+                if answer.status_code not in (403, 404, 405):
+                    answered.add(f"{method} {address.rstrip('/')}")
+                assert not [what for what in others if what in answer.text], (method, path)
+                if path == "/logout":
+                    with proxied.browser(proxied.second) as again:
+                        client.cookies = again.cookies
+    assert answered == {
+        *("GET ", "GET /favicon.ico", "GET /sw.js", "GET /sw-fallback.js"),
+        *("GET /react-app/<path>", "GET /static/fonts/roboto/roboto.css"),
+        *("GET /user/login", "GET /user/signup", "GET /logout", "POST /logout"),
+        *("GET /projects/<int:pk>", "GET /projects/<int:pk>/data"),
+        *("GET /api/version", "GET /api/current-user/whoami", "GET /api/projects", "GET /api/projects/<int:pk>"),
+        *("GET /api/projects/<int:pk>/label-stream-history", "GET /api/ml", "GET /api/users", "GET /api/label_links"),
+        *("GET /api/dm/columns", "GET /api/dm/project", "GET /api/dm/views", "GET /api/tasks"),
+        "POST /api/ml/<int:pk>/interactive-annotating",
+    }
+
+
+def test_who_is_not_of_the_campaign_gets_nothing(proxied: Proxied) -> None:
+    """The admin too: who runs a campaign goes to Label Studio itself."""
+    real, task = proxied.campaign.real, proxied.tasks(proxied.first)[0]
+    paths = ["/api/tasks?page=1&page_size=30", f"/api/tasks/{task}", "/api/dm/views", "/api/current-user/whoami"]
+    for who in (real.admin, *real.accounts(1)):
+        with proxied.browser(who) as client:
+            assert [client.get(path).status_code for path in paths] == [403] * len(paths)
+            assert client.post("/api/dm/actions?id=next_task", json={}).status_code == 403
+    with httpx.Client(base_url=proxied.nginx.url, trust_env=False) as stranger:
+        assert [stranger.get(path).status_code for path in paths] == [401] * len(paths)
+        headers = {"Authorization": "Bearer nonsense", "Cookie": "sessionid=nonsense"}
+        assert [stranger.get(path, headers=headers).status_code for path in paths] == [401] * len(paths)
+
+
+def test_whose_task_it_is_says_our_record_and_not_the_task(proxied: Proxied) -> None:
+    task = proxied.tasks(proxied.first)[0]
+    admin = proxied.campaign.real.client()
+    before = admin.get(f"/api/tasks/{task}").json()["data"]
+    changed = before | {names.ANNOTATOR: proxied.second.email}
+    assert admin.patch(f"/api/tasks/{task}", json={"data": changed}).status_code == 200
+    try:
+        with proxied.browser(proxied.second) as client:
+            assert client.get(f"/api/tasks/{task}").status_code == 403
+            listed = client.get("/api/tasks", params={"page": 1, "page_size": 30}).json()["tasks"]
+            assert [row["id"] for row in listed] == proxied.tasks(proxied.second)
+        with proxied.browser(proxied.first) as client:
+            assert client.get(f"/api/tasks/{task}").status_code == 200
+    finally:
+        admin.patch(f"/api/tasks/{task}", json={"data": before})
+
+
+def test_nobody_but_the_proxy_may_ask_whose_a_task_is(proxied: Proxied) -> None:
+    with httpx.Client(base_url=proxied.game.address, trust_env=False) as client:
+        for path in (allowing.MAY, allowing.TABS):
+            assert client.get(path).status_code == 404
+            assert client.get(path, headers={allowing.SECRET: "nonsense"}).status_code == 404
+        known = {allowing.SECRET: allowing.secret(proxied.campaign.folder)}
+        assert client.get(allowing.MAY, headers=known).status_code == 401
+        auth = Bearer(proxied.campaign.real.url, proxied.first.token)
+        for about in ("task", "task x", "task 1 2", "draft x", "draft 0", "draft 99999999", "else 1"):
+            said = client.get(allowing.MAY, headers=known | {allowing.ABOUT: about}, auth=auth)
+            assert said.status_code == 403, about
+
+
+def test_while_the_game_is_down_nothing_is_passed_on(proxied: Proxied) -> None:
+    task = proxied.tasks(proxied.second)[0]
+    with proxied.browser(proxied.second) as client:
+        assert client.get(f"/api/tasks/{task}").status_code == 200
+        proxied.game.stop()
+        try:
+            answers = [client.get(f"/api/tasks/{task}"), client.get("/api/dm/views"), client.get("/api/version")]
+        finally:
+            proxied.game.start()
+        assert [answer.status_code for answer in answers] == [500, 502, 500]
+        assert client.get(f"/api/tasks/{task}").status_code == 200
+
+
+def test_what_nginx_could_not_do_is_refused(tmp_path: Path) -> None:
+    folder = invented_campaign(tmp_path / "a")
+    with pytest.raises(PlatformError, match=r"\[platform.label_studio\]"):
+        nginx_config(folder)
+    under = invented_campaign(
+        tmp_path / "b", more='[platform.label_studio]\nurl = "https://example.org/label-studio"\n'
+    )
+    with pytest.raises(PlatformError, match="an address of its own"):
+        nginx_config(under)
+    well = invented_campaign(tmp_path / "c", more='[platform.label_studio]\nurl = "https://ls.example.org"\n')
+    assert "server ls.example.org:443;" in nginx_config(well)
+    with pytest.raises(PlatformError, match="Name a port"):
+        nginx_config(well, listen="80; include /etc/passwd")
+    with pytest.raises(PlatformError, match="Choose another file"):
+        write_nginx_config(well, tmp_path / "nowhere" / "file")
+    write_nginx_config(well, tmp_path / "file")
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
+
+
+def addresses_of_label_studio(home: Path) -> list[str]:
+    """Every address that the installed Label Studio has, as it tells itself."""
+    installation = Installation()
+    where = next((installation.where / "venv").glob("lib/*/site-packages/label_studio"))
+    shown = subprocess.run(
+        [str(installation.python), "manage.py", "show_urls", "--format", "json"],
+        cwd=where,
+        env=environment(home) | {"DJANGO_SETTINGS_MODULE": "core.settings.label_studio"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = sorted({row["url"].replace("\\", "") for row in json.loads(shown.stdout[shown.stdout.index("[{") :])})
+    assert len(found) > 300
+    return found
