@@ -53,9 +53,9 @@ class Server:
     ) -> Iterator[list[Row]]:
         """The tasks of a project with the fields `include`, some at a time; `whole` brings annotations and drafts.
 
-        Each page is asked for by the last id of the one before, so that none is left out whatever changes meanwhile. A
-        task whose annotations the server cannot write down, which any annotator can bring about, comes as
-        `{"id", "updated_at", "unreadable": True}`.
+        Each page is asked for by the last id of the one before, so that none is left out whatever changes meanwhile.
+        Any annotator can bring about an annotation that the server stores and cannot write down: the task that holds
+        it comes with the others, and with the ids of such ones under `unreadable`.
         """
         after, size = 0, page
         while True:
@@ -67,9 +67,9 @@ class Server:
                 if size > 1:
                     size //= 2
                     continue
-                rows = self._page(project, after, 1, "id,updated_at", False, filters)
+                rows = self._page(project, after, 1, "id,updated_at,annotations", True, filters)
                 for row in rows:
-                    row["unreadable"] = True
+                    self._read_singly(row)
             if rows:
                 yield rows
             if len(rows) < size:
@@ -101,6 +101,18 @@ class Server:
         )
         found: list[Row] = answer.json()["tasks"]
         return found
+
+    def _read_singly(self, row: Row) -> None:
+        """Put a task's annotations, of which only the ids are there, in their place one by one."""
+        ids = [int(one["id"]) for one in row["annotations"]]
+        row["annotations"], row["unreadable"] = [], []
+        for number in ids:
+            try:
+                row["annotations"].append(self.wire.get(f"/api/annotations/{number}/").json())
+            except Refused as error:
+                if not error.unsure:
+                    raise
+                row["unreadable"].append(number)
 
     def remove_tasks(self, project: int, ids: list[int]) -> None:
         """Remove tasks and everything in them. Those that are gone already do not matter."""

@@ -35,7 +35,7 @@ class There:
     strange: tuple[int, ...]
     """The server's ids of tasks that we did not make."""
     unreadable: tuple[int, ...]
-    """Of tasks whose annotations the server cannot write down."""
+    """Of annotations that the server cannot write down."""
 
 
 def pull(server: Server, store: Store, project: int, progress: Progress) -> There:
@@ -59,7 +59,7 @@ def pull(server: Server, store: Store, project: int, progress: Progress) -> Ther
             everything |= {row["id"] for row in rows}
             unreadable += [row for row in rows if row.get("unreadable")]
             with store.write() as connection:
-                _note(connection, [row for row in rows if row["id"] in key_of and row not in unreadable], key_of, who)
+                _note(connection, [row for row in rows if row["id"] in key_of], key_of, who)
             latest = max(filter(None, (latest, *(_time(row["updated_at"]) for row in rows))), default=None)
             advance(len(rows))
     if since is not None:
@@ -73,7 +73,7 @@ def pull(server: Server, store: Store, project: int, progress: Progress) -> Ther
             if not insert_once(connection, tables.pulls, row):
                 connection.execute(update(tables.pulls).where(tables.pulls.c.platform == names.PLATFORM).values(row))
     strange = sorted(everything - set(key_of))
-    return There(gone, tuple(strange), tuple(row["id"] for row in unreadable))
+    return There(gone, tuple(strange), tuple(number for row in unreadable for number in row["unreadable"]))
 
 
 def _note(connection: Connection, rows: Sequence[Row], key_of: Mapping[int, str], who: Mapping[int, str]) -> None:
@@ -98,7 +98,7 @@ def _note(connection: Connection, rows: Sequence[Row], key_of: Mapping[int, str]
         one = (heard.c.platform == names.PLATFORM) & (heard.c.annotation_id == bindparam("new_annotation_id"))
         connection.execute(update(heard).where(one).values(values), changed)
     for left in known.values():
-        if left.gone_at is None:
+        if left.gone_at is None and int(left.annotation_id) not in keys[left.task_key].get("unreadable", ()):
             one = (heard.c.platform == names.PLATFORM) & (heard.c.annotation_id == left.annotation_id)
             gone_at = _time(keys[left.task_key]["updated_at"])
             connection.execute(update(heard).where(one).values(gone_at=gone_at))

@@ -107,9 +107,10 @@ def _of_annotation(which: str, task: Record, row: Record, committed: dict[int, A
             changes.append(f"a guess in round {trial}, where none was committed")
         elif guess != one.guess:
             changes.append(f"{_shown(guess)} in round {trial}, where {one.guess:g} was committed")
-        slider = results.shown(row.result, trial)
-        if one is not None and one.truth is not None and slider is not None and slider != round(one.truth, 1):
-            changes.append(f"{slider:g} as the answer of round {trial}, which was {one.truth:.1f}")
+    for one in committed.values() if task.trial == 0 else ():
+        shown = results.slid(row.result, names.truth(one.trial))
+        if one.truth is not None and shown not in (None, round(one.truth, 1)):
+            changes.append(f"{shown:g} as the answer of round {one.trial}, which was {one.truth:.1f}")
     if changes:
         yield "edited", f"{which} says {'; '.join(changes)}. What was committed counts."
     elif row.result != row.first_result:
@@ -135,6 +136,6 @@ def _of_project(there: There) -> Iterator[Finding]:
     for number in there.unreadable:
         yield Finding(
             "unreadable",
-            f"Label Studio fails to write down the annotations of task {number}, which happens when somebody sent it "
-            "broken text. What was committed counts; remove the last annotation of that task, and collect again.",
+            f"Annotation {number} holds broken text: Label Studio fails wherever it would show it, and nobody can open "
+            f"its task. What was committed counts; delete it through the API (DELETE /api/annotations/{number}/).",
         )

@@ -62,7 +62,8 @@ def refused(status: int, body: bytes, *, asked: str, url: str) -> Refused:
     elif status in range(300, 400):
         message = f"{url} leads elsewhere ({asked}: {said}). Set [platform.label_studio] url to where it leads."
     elif status >= 500 or status == 429:
-        message = f"Label Studio at {url} failed ({asked}: {status} {_short(said)}). Look into its log. {_AGAIN}"
+        why = _short(said.removeprefix(str(status)).strip())
+        message = f"Label Studio at {url} failed ({asked}: {status} {why}). Look into its log. {_AGAIN}"
     else:
         message = (
             f"Label Studio at {url} refused {asked} ({status}): {_short(said)}. Mend that, or check with "
@@ -100,7 +101,7 @@ def _said(body: bytes) -> str:
         answer: Any = json.loads(text)
     except ValueError:
         title = re.search(r"<title>(.*?)</title>", text, re.DOTALL)
-        return " ".join((title[1] if title else text[:_LONGEST] if "<" not in text else "").split())
+        return " ".join((title[1] if title else text if "<" not in text else "").split())
     if isinstance(answer, dict):
         answer = answer.get("validation_errors") or answer.get("detail") or answer
     while isinstance(answer, dict) and len(answer) == 1:

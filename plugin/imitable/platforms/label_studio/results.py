@@ -42,9 +42,9 @@ def guesses(result: Any, trial: int) -> dict[int, float | None]:
     return found
 
 
-def shown(result: Any, trial: int) -> float | None:
-    """The number at which the slider of a round's answer stands."""
-    return _number(control(result, names.truth(trial)).get("number"))
+def slid(result: Any, name: str) -> float | None:
+    """The number at which a slider stands."""
+    return _number(control(result, name).get("number"))
 
 
 def _number(value: Any) -> float | None:
