@@ -20,6 +20,7 @@ from imitable.money.ledger import Line, statement
 from imitable.money.paying import Paymaster
 from imitable.store import open_store
 from imitable.testing import invented_campaign
+from lengths import examples
 
 
 class Ledger(RuleBasedStateMachine):
@@ -90,4 +91,4 @@ class Ledger(RuleBasedStateMachine):
 
 
 TestLedger = Ledger.TestCase
-TestLedger.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
+TestLedger.settings = settings(max_examples=examples(60), stateful_step_count=15, deadline=None)
