@@ -67,6 +67,8 @@ class Page:
             "drafts": [{"user": caller or one.name, "result": []}],
             "project": 1,
         }
+        self.config = "<View/>"
+        """The page's drawing, which comes along."""
         self.typed: dict[str, str] = {}
 
     def body(self, **typed: str) -> bytes:
@@ -80,7 +82,7 @@ class Page:
             {
                 "tasks": [self.task],
                 "project": "1.1",
-                "label_config": "<View/>",
+                "label_config": self.config,
                 "params": {"login": None, "password": None, "context": {"result": results}},
             }
         ).encode()
