@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from imitable.cli.building import plain
+from imitable.cli.building import Campaign, plain
 
 app = typer.Typer(
     name="label-studio",
@@ -90,6 +90,45 @@ def down(data: Data = None) -> None:
     from imitable.commands.label_studio import down as stop
 
     out.print("Stopped Label Studio; its data stay." if stop(data) else "No Label Studio runs with this data.")
+
+
+@app.command()
+def doctor(
+    directory: Campaign,
+    nginx: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write a configuration of nginx with which annotators can play, see their own tasks, and do nothing "
+            "else.",
+            show_default=False,
+        ),
+    ] = None,
+    listen: Annotated[
+        str, typer.Option(metavar="PORT", help="Where that nginx listens: a port, or an address and a port.")
+    ] = "8081",
+) -> None:
+    """Look at the Label Studio that campaign.toml names, and say what is wrong before people play.
+
+    Its version and switches, who may sign up, whether it reaches the game, who
+    else is told what annotators do, and whether anything in it tells what has yet
+    to be guessed. LABEL_STUDIO_API_KEY says who asks. Nothing is changed.
+    Exit code 4 when something is wrong.
+    """
+    from imitable.cli.printing import out
+    from imitable.commands.label_studio import doctor as look
+
+    seen = look(directory, nginx=nginx, listen=listen)
+    colours = {"fine": "green", "wrong": "bold red", "note": "yellow"}
+    out.print(f"Label Studio at {plain(seen.url)}:")
+    for check in seen.checks:
+        out.print(f"  [{colours[check.word]}]{check.word:<5}[/]  {plain(check.said)}")
+    if nginx is not None:
+        where = plain(str(nginx))
+        out.print(f"Wrote {where}; how to use it stands in it. Set proxied = true under [platform.label_studio].")
+    if not seen.ready:
+        raise typer.Exit(4)
+    out.print("Nothing is wrong, as far as can be seen.")
 
 
 @app.command()
