@@ -5,6 +5,7 @@ Items are shared here, and what was revealed to one stays in Label Studio: nothi
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import subprocess
@@ -87,12 +88,12 @@ def proxied(_label_studio_on_sqlite: LabelStudio, tmp_path_factory: pytest.TempP
     home = tmp_path_factory.mktemp("proxied")
     port = free_port()
     campaign = OnLabelStudio(home / "campaign", _label_studio_on_sqlite, f"http://127.0.0.1:{port}", annotators=5)
+    where = free_port()
+    more = f'proxied = true\nannotators_per_target = 5\npublic_url = "http://127.0.0.1:{where}/"\n'
     settings = campaign.folder.path / "campaign.toml"
     text = settings.read_text(encoding="utf-8")
     settings.write_text(
-        text.replace(
-            "[platform.label_studio]\n", "[platform.label_studio]\nproxied = true\nannotators_per_target = 5\n"
-        ),
+        text.replace("[platform.label_studio]\n", f"[platform.label_studio]\n{more}"),
         encoding="utf-8",
     )
     game = Server(campaign.folder.path, "--port", str(port))
@@ -100,7 +101,6 @@ def proxied(_label_studio_on_sqlite: LabelStudio, tmp_path_factory: pytest.TempP
     with pytest.MonkeyPatch.context() as patch:
         with_key(patch, _label_studio_on_sqlite)
         campaign.publish()
-    where = free_port()
     write_nginx_config(campaign.folder, home / "imitable.conf", listen=f"127.0.0.1:{where}")
     nginx = Nginx(home / "nginx", home / "imitable.conf", where)
     whole = Proxied(campaign, game, nginx)
@@ -154,6 +154,17 @@ def test_an_annotator_plays_a_whole_episode_through_the_proxy(proxied: Proxied) 
         left = client.post(f"/api/dm/actions?id=next_task&project={proxied.campaign.project}", json={}).json()
         assert left["id"] in proxied.tasks(third)  # the next episode
     assert len(proxied.campaign.guesses()) == before + 5
+
+
+def test_everybody_is_sent_to_the_proxy(proxied: Proxied) -> None:
+    with (proxied.campaign.folder.path / "label-studio.csv").open(encoding="utf-8", newline="") as file:
+        addresses = {row["email"]: row["url"] for row in csv.DictReader(file)}
+    own = addresses[proxied.second.email]
+    assert own.startswith(f"{proxied.nginx.url}/projects/{proxied.campaign.project}/data?tab=")
+    with httpx.Client(trust_env=False) as stranger:
+        assert "/user/login/" in stranger.get(own).headers["location"]
+    with proxied.browser(proxied.second) as client:
+        assert client.get(own).status_code == 200
 
 
 def test_lists_show_everybody_only_what_is_his(proxied: Proxied) -> None:

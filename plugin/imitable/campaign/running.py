@@ -140,6 +140,8 @@ class LabelStudio(Table):
 
     url: WebAddress = "http://localhost:8080"
     """The server, as this machine reaches it."""
+    public_url: WebAddress | None = None
+    """The server, as annotators reach it, where that differs: the proxy of 'imitable label-studio doctor', say."""
     mode: Literal["interactive", "webhook", "plain"] = "interactive"
     """`interactive`: a task is an episode, and the truth comes after every guess. `webhook`: a task is a round, and the
     next one tells how the last one went. `plain`: no feedback, and nothing of ours has to run."""

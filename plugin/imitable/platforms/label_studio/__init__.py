@@ -68,7 +68,7 @@ class LabelStudio:
             tabs = make_tabs(server, project, people, columns=columns)
             if settings.mode == "interactive":
                 make_drafts(server, project, chosen, _ids(store, tasks), progress)
-            path = write_addresses(folder, server.url, project, tabs)
+            path = write_addresses(folder, (settings.public_url or server.url).rstrip("/"), project, tabs)
         what = f"a Label Studio project with {_counted(every)}: {settings.url}/projects/{project}"
         step = f"let 'imitable serve {folder.path}' run, and send each person the address in {path.name}"
         notes = (*map(_stranger, others), *_notes(chosen, made, settings.mode), *promises(folder))
