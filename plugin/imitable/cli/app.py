@@ -141,6 +141,7 @@ def status(directory: Campaign) -> None:
     if seen.planned:
         out.print(f"plan: {planning.named(seen.planned, seen.targets, seen.planned_share)}")
         out.print(f"  without it again: imitable assign {plain(str(directory))} --clear")
+    money.show_standing(seen.money)
     out.print(f"Next: [bold]{plain(seen.next_step)}[/]")
 
 

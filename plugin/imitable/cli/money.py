@@ -12,6 +12,7 @@ from imitable.cli.building import Campaign, plain
 
 if TYPE_CHECKING:
     from imitable.commands.pay import Part, Statement
+    from imitable.money.budget import Standing
 
 DIFFERENT = 4
 """Exit code of a comparison that found a difference."""
@@ -91,13 +92,7 @@ def _show(said: Statement, directory: str) -> None:
                 f"  [bold red]refused[/]: {line.kind} of {line.amount} for {line.annotator_id}, "
                 f"operation {line.operation_id}: {plain(_why(line.said))}"
             )
-    where_it_is = said.standing
-    out.print(
-        f"money: {where_it_is.paid} paid with fees, {where_it_is.owed} owed, {where_it_is.aside} set aside"
-        + ("" if where_it_is.cap is None else f"; the cap is {where_it_is.cap}")
-    )
-    if where_it_is.warning:
-        out.print(f"  [bold yellow]note[/]: {plain(where_it_is.warning)}")
+    show_standing(said.standing)
     fair = said.fairness
     if fair is not None:
         out.print(
@@ -109,6 +104,17 @@ def _show(said: Statement, directory: str) -> None:
         out.print(f"All lines, with their reasons: {plain(str(said.path))}")
         if any(part.due for part in said.parts):
             out.print(f"Next: [bold]imitable pay {plain(directory)} --execute[/]")
+
+
+def show_standing(standing: Standing) -> None:
+    """Where the money is, in a line or two; nothing where none was ever set aside."""
+    from imitable.cli.printing import out
+
+    if standing.bound.minor:
+        cap = "" if standing.cap is None else f"; the cap is {standing.cap}"
+        out.print(f"money: {standing.paid} paid with fees, {standing.owed} owed, {standing.aside} set aside{cap}")
+    if standing.warning:
+        out.print(f"  [bold yellow]note[/]: {plain(standing.warning)}")
 
 
 def _why(facts: object) -> str:

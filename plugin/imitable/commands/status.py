@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, exists, func, or_, select
 
 from imitable.campaign import open_folder
 from imitable.commands.places import places
+from imitable.money.budget import Standing, standing
 from imitable.store import open_store, tables
 
 
@@ -29,7 +30,16 @@ class Status:
     """Targets that a plan names (`imitable assign`); 0 without a plan."""
     planned_share: float
     """Of a sitting's later episodes that the plan gives to them, 0 to 1, while all have places left."""
+    money: Standing
     next_step: str
+
+
+def _came() -> ColumnElement[bool]:
+    """Sittings whose annotator came: those that are only reserved have episodes, and none of them begun."""
+    mine = tables.sitting_episodes.c
+    of_it = mine.sitting_id == tables.sittings.c.sitting_id
+    begun = exists().where(of_it, mine.episode_id == tables.episodes.c.episode_id, tables.BEGUN)
+    return or_(~exists().where(of_it), begun)
 
 
 def status(directory: Path) -> Status:
@@ -45,7 +55,8 @@ def status(directory: Path) -> Status:
 
             targets = count(tables.targets)
             links = count(tables.links)
-            sittings = count(tables.sittings)
+            sittings = count(tables.sittings, _came())
+            money = standing(connection, folder)
             finished = count(tables.episodes, tables.episodes.c.completed_at.is_not(None))
             begun = count(tables.episodes, tables.BEGUN)
             by_link = count(tables.sittings, tables.sittings.c.platform.in_(select(tables.links.c.platform)))
@@ -87,5 +98,6 @@ def status(directory: Path) -> Status:
         guesses=guesses,
         planned=int(named),
         planned_share=min(1.0, float(share or 0.0)),
+        money=money,
         next_step=step,
     )
