@@ -160,6 +160,11 @@ class Room:
         )
         return [row.truth for row in rows]
 
+    @property
+    def project(self) -> str:
+        """The campaign's project in Label Studio."""
+        return str(self.rows(select(tables.tasks.c.project))[0].project)
+
     def guesses(self) -> int:
         return len(self.rows(select(tables.guesses)))
 
@@ -185,13 +190,11 @@ def invite(
     serving: Callable[..., Server],
     label_studio: LabelStudio,
     monkeypatch: pytest.MonkeyPatch,
-) -> Invite:
+) -> Iterator[Invite]:
     """Serve a copy of the campaign and publish it for new annotators: `invite(2)`; `tokens`: theirs are known."""
 
     def make(number: int, *, tokens: bool = True) -> Room:
         directory = Path(shutil.copytree(ten_rounds, tmp_path / "campaign"))
-        # As if this campaign were another one: no task of another test's is found in its place.
-        (directory / "secret.key").write_text((directory / "secret.key").read_text(encoding="ascii"), encoding="ascii")
         people = label_studio.accounts(number)
         known = people if tokens else [Account(one.email, one.password) for one in people]
         write_accounts(directory / "accounts.csv", known)
@@ -202,9 +205,13 @@ def invite(
         edit(directory, "http://127.0.0.1:1", server.address)
         with_key(monkeypatch, label_studio)
         publish(directory, platform="label-studio")
-        return Room(directory, server, label_studio, people)
+        rooms.append(Room(directory, server, label_studio, people))
+        return rooms[-1]
 
-    return make
+    rooms: list[Room] = []
+    yield make
+    for room in rooms:  # else the next copy of this campaign would find its project
+        label_studio.client().delete(f"/api/projects/{room.project}/").raise_for_status()
 
 
 @pytest.fixture
