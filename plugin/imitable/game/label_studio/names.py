@@ -20,7 +20,7 @@ GUESS = "guess"
 """In a task of one round: the number."""
 
 BEGIN = "begin"
-"""Box in which anything typed begins the episode."""
+"""Box in which "yes" begins the episode."""
 BEGAN = "began"
 """Hidden choice that unfolds the first round."""
 WELCOME = "welcome"
