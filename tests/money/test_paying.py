@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from hostile_platform import HostilePlatform, Killed, mturk_like, owe, prolific_like
+from hostile_platform import START, HostilePlatform, Killed, mturk_like, owe, prolific_like
 from imitable.campaign import Folder
 from imitable.errors import MoneyError
-from imitable.money.ledger import statement
-from imitable.money.payer import Batch
+from imitable.money.amounts import Money
+from imitable.money.earned import Owed
+from imitable.money.ledger import oblige, statement
+from imitable.money.payer import Batch, Held, Payout
 from imitable.money.paying import Paymaster, one_at_a_time
 from imitable.store import Store, open_store
 from imitable.testing import invented_campaign
@@ -99,6 +101,51 @@ def test_a_batch_that_the_platform_would_pay_otherwise_is_not_sent(campaign: tup
         master.pay(master.lines())
     assert platform.paid == []
     assert _lines(store, "prolific")["prolific"] == {"paid": 5, "owed": 4, "nothing": 1}
+
+
+def test_no_batch_pays_for_the_same_work_twice(campaign: tuple[Folder, Store]) -> None:
+    folder, store = campaign
+    platform = prolific_like(0, faults=0.0)
+    owe(folder, store, "prolific", 5)
+    with store.write() as connection:
+        for kind in ("partial", "top_up:1"):
+            who = folder.annotator_id("prolific", "P3")
+            oblige(connection, folder, Owed("s_3", who, "prolific", "W3", kind, Money(50, "USD"), {}), now=START)
+    batches: list[list[str]] = []
+    honest = platform.prepare
+
+    def prepare(payouts: Sequence[Payout]) -> Batch:
+        batches.append([one.assignment for one in payouts])
+        return honest(payouts)
+
+    platform.prepare = prepare  # type: ignore[method-assign]
+    _run(folder, store, platform)
+    assert batches == [["W1", "W2", "W3", "W4"], ["W3"], ["W3"]]
+    assert sorted(minor for _, work, _, minor in platform.paid if work == "W3") == [3, 50, 50]
+
+
+class Particular(HostilePlatform):
+    """Knows beforehand whose work it does not know, and whose was not handed in."""
+
+    def check(self, payouts: Sequence[Payout]) -> Mapping[str, Held]:
+        why = {"W1": Held("no such work", final=True), "W2": Held("not handed in", final=False)}
+        return {one.operation_id: why[one.assignment] for one in payouts if one.assignment in why}
+
+
+def test_what_cannot_be_paid_waits_or_is_refused_and_holds_up_nobody_else(campaign: tuple[Folder, Store]) -> None:
+    folder, store = campaign
+    like = prolific_like(0, faults=0.0)
+    platform = Particular("prolific", like.remembers, like.tells_all, like.most_at_once, like.rng, faults=0.0)
+    owe(folder, store, "prolific", 4)
+    master = Paymaster(store, folder, platform, lambda: platform.now)
+    for _ in range(5):
+        done = master.pay(master.lines())
+        assert done.waiting == "2 cannot be paid yet: not handed in."
+    assert {work for _, work, _, _ in platform.paid} == {"W3"}
+    assert set(platform.approved) == {"W0", "W3"}
+    stands = {(line.assignment, line.kind): (line.stand, line.attempts) for line in master.lines()}
+    assert stands["W1", "base"] == stands["W1", "bonus"] == ("failed", 1)
+    assert stands["W2", "base"] == stands["W2", "bonus"] == ("owed", 0)
 
 
 def test_two_runs_at_once_are_one_run(campaign: tuple[Folder, Store]) -> None:

@@ -2,6 +2,18 @@
 
 from imitable.money.amounts import Money
 from imitable.money.ledger import Line, decide, statement
-from imitable.money.payer import Answer, Batch, Payer, Payout, Seen
+from imitable.money.payer import Answer, Batch, Checking, Held, Payer, Payout, Seen
 
-__all__ = ["Answer", "Batch", "Line", "Money", "Payer", "Payout", "Seen", "decide", "statement"]
+__all__ = [
+    "Answer",
+    "Batch",
+    "Checking",
+    "Held",
+    "Line",
+    "Money",
+    "Payer",
+    "Payout",
+    "Seen",
+    "decide",
+    "statement",
+]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from imitable.money.amounts import Money
 
@@ -57,6 +57,16 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class Held:
+    """Why a payout is not sent."""
+
+    why: str
+    """What is missing, in a few words; no ids of people."""
+    final: bool
+    """True where it never can be sent as it is: it counts as refused. False: the next run looks again."""
+
+
+@dataclass(frozen=True)
 class Seen:
     """A payment in the platform's own list."""
 
@@ -103,4 +113,13 @@ class Payer(Protocol):
 
     def balance(self) -> Money | None:
         """What can be spent there, if the platform tells."""
+        ...
+
+
+@runtime_checkable
+class Checking(Protocol):
+    """A payer that knows beforehand what cannot be paid, so that it holds nobody else up."""
+
+    def check(self, payouts: Sequence[Payout]) -> Mapping[str, Held]:
+        """Those that cannot be paid as things stand, by operation id. Sends nothing. Raises PlatformError."""
         ...

@@ -21,7 +21,7 @@ from imitable.campaign import Folder
 from imitable.errors import MoneyError
 from imitable.money.amounts import total
 from imitable.money.ledger import Line, begin, learn, operation_of, platform_ids, statement
-from imitable.money.payer import Answer, Batch, Payer, Payout, Seen
+from imitable.money.payer import Answer, Batch, Checking, Payer, Payout, Seen
 from imitable.store import Store
 
 TAG = "ref "
@@ -29,6 +29,9 @@ TAG = "ref "
 
 MOST_ATTEMPTS = 3
 """Attempts that begin by themselves; then a person has to look."""
+
+Sending = tuple[Line, Payout]
+"""What is owed, and the payment on its way."""
 
 
 @dataclass(frozen=True)
@@ -103,25 +106,43 @@ class Paymaster:
         known = self._names()
         sending = [(line, self._payout(line, operation_of(self.folder, line), known)) for line in lines]
         waiting = f"{len(tired)} did not go through {MOST_ATTEMPTS} times: a person must look." if tired else ""
-        answers: list[Answer] = []
+        sending, answers, held = self._checked(sending)
+        if held:
+            waiting = f"{waiting} {len(held)} cannot be paid yet: {held[0]}.".strip()
         for line, payout in sending:
             if line.kind == "base":
                 answers += self._send([(line, payout)], None, partial(self._approve, payout))
         bonuses = [one for one in sending if one[0].kind != "base"]
-        size = self.payer.most_at_once
-        for at in range(0, len(bonuses), size):
+        for batch in _batches(bonuses, self.payer.most_at_once):
             if not self.payer.remembers and any(answer.state == "unknown" for answer in answers):
                 waiting = "A payment is in doubt, and this platform may pay twice: nothing more was sent."
                 break
-            answers += self._send_batch(bonuses[at : at + size])
+            answers += self._send_batch(batch)
         count = [answer.state for answer in answers]
         still = sum(line.doubtful for line in self.lines())
         return Round(settled, count.count("paid"), count.count("failed"), still, waiting)
 
+    def _checked(self, sending: list[Sending]) -> tuple[list[Sending], list[Answer], list[str]]:
+        """What can be sent, what never can, which is written down as refused, and why the rest has to wait."""
+        if not isinstance(self.payer, Checking):
+            return sending, [], []
+        held = self.payer.check([payout for _, payout in sending])
+        never = [one for one in sending if one[1].operation_id in held and held[one[1].operation_id].final]
+        refused = [
+            Answer(payout.operation_id, "failed", {"found": held[payout.operation_id].why}) for _, payout in never
+        ]
+        if never:
+            now = self.clock()
+            with self.store.write() as connection:
+                begin(connection, never, endpoint=self.payer.endpoint, batch=None, now=now)
+                learn(connection, refused, now=now)
+        later = [one.why for one in held.values() if not one.final]
+        return [one for one in sending if one[1].operation_id not in held], refused, later
+
     def _approve(self, payout: Payout) -> list[Answer]:
         return [self.payer.approve(payout)]
 
-    def _send_batch(self, sending: Sequence[tuple[Line, Payout]]) -> Sequence[Answer]:
+    def _send_batch(self, sending: Sequence[Sending]) -> Sequence[Answer]:
         batch = self.payer.prepare([payout for _, payout in sending])
         ours = total([payout.amount for _, payout in sending], sending[0][1].amount.currency)
         if batch.amount != ours:
@@ -132,7 +153,7 @@ class Paymaster:
         return self._send(sending, batch, lambda: self.payer.bonus(batch))
 
     def _send(
-        self, sending: Sequence[tuple[Line, Payout]], batch: Batch | None, send: Callable[[], Sequence[Answer]]
+        self, sending: Sequence[Sending], batch: Batch | None, send: Callable[[], Sequence[Answer]]
     ) -> Sequence[Answer]:
         """Write down, commit, send once, write down what was said."""
         alone = batch is None or batch.batch_id == sending[0][1].operation_id
@@ -189,6 +210,21 @@ class Paymaster:
             amount=line.amount,
             reason=f"{self.folder.config.campaign.name}: {line.kind} ({TAG}{operation_id})",
         )
+
+
+def _batches(sending: Sequence[Sending], size: int) -> list[list[Sending]]:
+    """Cut into batches of `size` at most, none of which pays for the same work twice.
+
+    A platform may take a second line for the same work as a correction of the first, or as a repetition.
+    """
+    batches: list[dict[str, Sending]] = []
+    for one in sending:
+        work = one[1].assignment
+        batch = next((batch for batch in batches if len(batch) < size and work not in batch), None)
+        if batch is None:
+            batches.append(batch := {})
+        batch[work] = one
+    return [list(batch.values()) for batch in batches]
 
 
 def taken_from(listed: list[Seen], line: Line) -> bool:
