@@ -162,6 +162,7 @@ def test_a_task_may_be_long_and_a_body_that_is_longer_still_is_refused(door: Ope
         b"{}",
         b'{"tasks": {}}',
         b'{"tasks": [1]}',
+        b'{"tasks": [' + b"{}," * 10_000 + b"{}]}",
         b"\xff\xfe",
         b"[" * 100_000,
         b'{"tasks": ' + b"9" * 5000 + b"}",

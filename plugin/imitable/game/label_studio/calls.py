@@ -11,6 +11,10 @@ from imitable.errors import GameError
 from imitable.game.label_studio import names
 
 
+MOST_TASKS = 10_000
+"""In one body; Label Studio asks about a hundred at a time."""
+
+
 @dataclass(frozen=True)
 class Call:
     """One press of Enter on a task's page."""
@@ -40,7 +44,7 @@ def read_call(body: bytes) -> tuple[int, Call | None]:
     try:
         asked = json.loads(body)
         tasks = asked["tasks"]
-        if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
+        if not isinstance(tasks, list) or len(tasks) > MOST_TASKS or not all(isinstance(task, dict) for task in tasks):
             raise TypeError("tasks")
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise GameError("refused.unreadable") from error
