@@ -10,7 +10,6 @@ from typing import Any
 from imitable.errors import GameError
 from imitable.game.label_studio import names
 
-
 MOST_TASKS = 10_000
 """In one body; Label Studio asks about a hundred at a time."""
 
