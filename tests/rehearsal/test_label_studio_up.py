@@ -83,6 +83,15 @@ def test_a_server_that_was_killed_comes_back_with_everything_in_it(own_label_stu
     assert own_label_studio.client().get(f"/api/projects/{project}").status_code == 200
 
 
+@pytest.mark.postgresql
+def test_on_postgresql_a_server_keeps_everything_there(label_studio_on_postgresql: LabelStudio) -> None:
+    project = label_studio_on_postgresql.project()
+    label_studio_on_postgresql.stop()
+    label_studio_on_postgresql.start()
+    assert label_studio_on_postgresql.client().get(f"/api/projects/{project}").status_code == 200
+    assert not list(label_studio_on_postgresql.data.glob("*.sqlite3"))
+
+
 def test_accounts_that_were_half_made_are_finished(own_label_studio: LabelStudio) -> None:
     """A token is shown once; where it was not written down in time, it is withdrawn, and another made."""
     [player] = own_label_studio.accounts(1)
@@ -133,10 +142,9 @@ def test_a_database_that_does_not_answer_is_said(data: Path) -> None:
         up(data, postgres=f"postgresql://nobody@127.0.0.1:{free_port()}/nothing", port=free_port())
 
 
-def test_a_server_keeps_its_database(data: Path) -> None:
-    up(data, annotators=0, port=free_port())
+def test_a_server_keeps_its_database(label_studio: LabelStudio) -> None:
     with pytest.raises(PlatformError, match="Leave out --postgres"):
-        up(data, postgres="postgresql://me@localhost/other")
+        up(label_studio.data, postgres="postgresql://me@localhost/other")
 
 
 def test_a_folder_with_somebody_elses_label_studio_is_left_alone(data: Path) -> None:
