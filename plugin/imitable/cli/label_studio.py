@@ -75,7 +75,7 @@ def up(
     out.print("In campaign.toml:")
     out.print(plain(f'  [platform.label_studio]\n  url = "{there.url}"\n  accounts = "{there.accounts}"'))
     out.print(f"Next: [bold]export LABEL_STUDIO_API_KEY={plain(there.admin.token)}[/]")
-    out.print("      [bold]imitable publish DIR --platform label-studio[/]")
+    out.print("      [bold]imitable serve DIR[/], and beside it [bold]imitable publish DIR --platform label-studio[/]")
     where = f" --data {data}" if data else ""
     out.print(f"Stop it with: imitable label-studio down{plain(where)}")
 

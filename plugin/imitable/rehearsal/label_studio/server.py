@@ -90,7 +90,7 @@ def up(
         write_accounts(data / "admin.csv", [admin])
         emails = [f"annotator-{number}@example.com" for number in range(1, annotators + 1)]
         if annotators > len(read_accounts(data / "accounts.csv")):
-            say(f"Making the accounts of {annotators} annotators ...")
+            say("Making accounts for annotators ...")
         everybody = make_accounts(url, data / "accounts.csv", admin=admin, emails=emails)
     except httpx.HTTPError as error:
         raise PlatformError(f"Label Studio at {url} failed ({error}). See {data / 'server.log'}.") from error
