@@ -35,8 +35,9 @@ def earned(connection: Connection, folder: Folder) -> Iterator[Owed]:
     """What each sitting that is over earned: its base or its part of it, and its bonus, which may be zero.
 
     A finished sitting earns [pay] base, whole, also where fewer targets were left than it was to hold. One that was
-    stopped earns its share of the rounds, rounded half up. Both earn `bonus_per_point` for each point above par over
-    their held-out rounds, never less than nothing, rounded half up once.
+    stopped earns its share of the rounds, rounded half up; one that we closed earns its base. All earn
+    `bonus_per_point` for each point above par over their held-out rounds, never less than nothing, rounded half up
+    once.
     """
     config = folder.config
     currency = config.pay.currency
@@ -52,6 +53,8 @@ def earned(connection: Connection, folder: Folder) -> Iterator[Owed]:
     ):
         who = (row.sitting_id, row.annotator_id, row.platform, row.assignment)
         rounds = counted.get(row.sitting_id, 0)
+        if not rounds and row.ended_by != "stopped":
+            continue  # reserved, and closed before its annotator came
         facts: dict[str, object] = {"ended_by": row.ended_by, "rounds": rounds, "of": whole}
         if row.ended_by == "stopped":
             part = min(Decimal(1), Decimal(rounds) / Decimal(whole))
