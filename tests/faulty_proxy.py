@@ -23,9 +23,9 @@ class Fault:
     method: str
     path: str
     """A regular expression that is found in the path."""
-    how: Literal["pass", "status", "cut", "late"] | Callable[[], object]
-    """`pass`: nothing. `status`: that is the answer. `cut`: the connection ends without one. `late`: the answer comes
-    after `seconds`. Or what is done, and then the connection ends."""
+    how: Literal["pass", "status", "cut", "slow"] | Callable[[], object]
+    """`pass`: nothing. `status`: that is the answer. `cut`: the connection ends without one. `slow`: it takes
+    `seconds`, to get there or to come back. Or what is done, and then the connection ends."""
     after: bool = False
     """Whether the real server gets the request, and does what it asks for, before that."""
     status: int = 503
@@ -111,7 +111,7 @@ class FaultyProxy:
         if fault.how == "status":
             handler.answer(fault.status, b"<html><title>Bad gateway</title></html>", [])  # type: ignore[attr-defined]
             return True
-        if fault.how == "late":
+        if fault.how == "slow":
             time.sleep(fault.seconds)
         elif fault.how != "pass":
             if callable(fault.how):

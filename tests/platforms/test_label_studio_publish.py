@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -214,14 +215,32 @@ def imitable(command: str, campaign: OnLabelStudio) -> subprocess.Popen[str]:
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("after", [False, True], ids=["it does it later", "it did it"])
 def test_an_import_that_times_out_while_the_server_goes_on_is_not_sent_twice(
+    make: Make, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch, after: bool
+) -> None:
+    monkeypatch.setattr(wire, "LONG", 0.5)
+    proxy.faults = [Fault("POST", "/import", "slow", after=after, seconds=1.2, times=1)]
+    campaign = make(url=proxy.url)
+    campaign.publish()
+    assert sum("/import" in path for _, path in proxy.writes()) == 1
+    assert campaign.everything_is_there_once()
+
+
+@pytest.mark.usefixtures("quick")
+def test_an_import_that_comes_later_than_anybody_waits_for_is_there_once_all_the_same(
     make: Make, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(wire, "LONG", 0.5)
-    proxy.faults = [Fault("POST", "/import", "late", after=True, seconds=2.0, times=1)]
+    monkeypatch.setattr(sending, "STILL", 0.1)
+    proxy.faults = [
+        Fault("POST", "/import", "slow", seconds=1.5, times=1),
+        Fault("POST", "/import", "slow", after=True, seconds=1.5, times=1),
+    ]
     campaign = make(url=proxy.url)
     campaign.publish()
-    assert [path for _, path in proxy.writes() if "/import" in path].__len__() == 1
+    time.sleep(1.5)
+    campaign.publish()
     assert campaign.everything_is_there_once()
 
 

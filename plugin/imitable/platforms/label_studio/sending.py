@@ -53,18 +53,22 @@ def send(server: Server, store: Store, project: int, tasks: Sequence[Task], prog
     """
     _intend(store, project, tasks)
     with progress("Sending tasks", len(tasks)) as advance:
-        for last in (*[False] * (_TRIES - 1), True):
+        done, sure = 0, True
+        for left in reversed(range(_TRIES)):
             missing = _settled(server, store, project, tasks)
-            if not last:
-                advance(len(tasks) - len(missing))
+            advance(len(tasks) - len(missing) - done)
+            done = len(tasks) - len(missing)
             try:
                 for some in _in_bulk(missing):
                     _import(server, store, project, some)
                     advance(len(some))
-                return
+                    done += len(some)
+                if sure or not missing:
+                    return
             except (NoAnswer, Refused) as error:
-                if last or (isinstance(error, Refused) and not error.unsure):
+                if not left or (isinstance(error, Refused) and not error.unsure):
                     raise
+                sure = False
                 _wait_until_still(server, project)
 
 
