@@ -65,7 +65,16 @@ _FORMS = {
     "campaign.name": "must be letters, digits, spaces, _, . or -, at most 80, and begin with a letter or digit",
     "document": "must be 'text' or 'block:N', such as 'block:10'",
     **dict.fromkeys(
-        ("public_url", "keys_url", "completion_url", "endpoint_url", "worker_sites", "backend_url", "label_studio.url"),
+        (
+            "public_url",
+            "api_url",
+            "keys_url",
+            "completion_url",
+            "endpoint_url",
+            "worker_sites",
+            "backend_url",
+            "label_studio.url",
+        ),
         "must be a web address that begins with http:// or https://",
     ),
     **dict.fromkeys(("completion_code", "stopped_code"), "must be 4 to 32 letters and digits"),

@@ -164,19 +164,38 @@ class Prolific(Table):
     """[platform.prolific]"""
 
     places: int = Field(default=30, ge=1)
+    """Participants that the study is for; a study that was published can only get more."""
     annotators_per_target: int = Field(default=10, ge=1)
+    api_url: WebAddress = "https://api.prolific.com"
+    """Where Prolific's API is; a stand-in, where a campaign is rehearsed."""
+    project: str | None = None
+    """Id of the project on Prolific that the study is made in; needed where your account has several."""
+    title: str | None = Field(default=None, min_length=1)
+    """What participants see in Prolific's list of studies; without it, the title of the first page."""
+    description: str | None = Field(default=None, min_length=1)
+    """What they read before they begin, as text or simple HTML; without it, words of the first page."""
+    devices: list[Literal["desktop", "tablet", "mobile"]] = Field(default=["desktop", "tablet", "mobile"])
+    """What it can be played on."""
+    not_again: list[str] = Field(default=[])
+    """Ids of participant groups on Prolific whose members are kept out, such as who played another campaign of yours.
+    Whoever played this one is kept out in any case."""
     study_id: str | None = None
     """Only participants of this study are let in; without it, those of any."""
     secure: bool = False
-    """True: only addresses that Prolific has signed are let in. Switch on "secure URL" in the study as well."""
-    keys_url: WebAddress = "https://api.prolific.com/.well-known/study/jwks.json"
-    """Where Prolific publishes the keys it signs with."""
+    """True: only addresses that Prolific has signed are let in, and the study asks for such."""
+    keys_url: WebAddress | None = None
+    """Where Prolific publishes the keys it signs with; without it, under `api_url`."""
     completion_url: WebAddress = "https://app.prolific.com/submissions/complete"
     """Where participants go at the end; the completion code is added."""
     completion_code: str | None = Field(default=None, pattern=r"^[A-Za-z0-9]{4,32}$")
     """The study's code for finished work; without it, one is derived from the campaign's key."""
     stopped_code: str | None = Field(default=None, pattern=r"^[A-Za-z0-9]{4,32}$")
     """The study's code for work that was stopped early, and is paid pro rata; derived likewise."""
+
+    @property
+    def keys(self) -> str:
+        """The address of Prolific's keys."""
+        return self.keys_url or f"{self.api_url.rstrip('/')}/.well-known/study/jwks.json"
 
 
 class MTurk(Table):

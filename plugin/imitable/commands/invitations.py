@@ -6,8 +6,7 @@ import csv
 
 from imitable.campaign import Folder
 from imitable.game.finishing import completion_code
-
-_PROLIFIC_IDS = "PROLIFIC_PID={{%PROLIFIC_PID%}}&STUDY_ID={{%STUDY_ID%}}&SESSION_ID={{%SESSION_ID%}}"
+from imitable.game.hosts import prolific_address
 
 
 def invitations(folder: Folder, address: str) -> list[str]:
@@ -19,7 +18,7 @@ def invitations(folder: Folder, address: str) -> list[str]:
     if platforms.prolific is not None:
         done, stopped = (completion_code(folder, stopped=stopped) for stopped in (False, True))
         said += [
-            f"Prolific, study URL: {base}/prolific?{_PROLIFIC_IDS}",
+            f"Prolific, study URL: {prolific_address(base)}",
             f"Prolific, completion codes: {done} (finished), {stopped} (stopped early, paid pro rata)",
         ]
     if platforms.mturk is not None and not platforms.mturk.sites:

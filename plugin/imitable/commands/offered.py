@@ -8,11 +8,12 @@ from imitable.campaign import Folder
 from imitable.errors import PlatformError
 from imitable.platforms import known_platforms
 from imitable.store import Store, tables
+from imitable.store.money_tables import reservations
 
 
 def offered_on(folder: Folder, store: Store) -> list[str]:
     """The platforms that hold something of this campaign. Raises PlatformError when there is none."""
-    holding = (tables.links, tables.tasks, tables.sittings)
+    holding = (tables.links, tables.tasks, tables.sittings, reservations)
     with store.read() as connection:
         found = set(connection.execute(union(*(select(table.c.platform) for table in holding))).scalars())
     offered = sorted(found & set(known_platforms()))

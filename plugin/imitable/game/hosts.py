@@ -26,6 +26,9 @@ _TICKET_HOURS = 12
 _PREVIEW = "ASSIGNMENT_ID_NOT_AVAILABLE"
 """What MTurk puts in the place of an assignment that was not accepted yet."""
 
+_PROLIFIC_IDS = "PROLIFIC_PID={{%PROLIFIC_PID%}}&STUDY_ID={{%STUDY_ID%}}&SESSION_ID={{%SESSION_ID%}}"
+"""What Prolific fills in for each participant."""
+
 Query = Mapping[str, str]
 """The fields of an address."""
 
@@ -47,6 +50,11 @@ class Entry:
     """Origin of the site to which the work is submitted; empty where there is none."""
     proven: bool = False
     """True when nobody else can pretend to be this person: a link that cannot be guessed, or a signed address."""
+
+
+def prolific_address(base: str) -> str:
+    """The address that a Prolific study leads to, where the game is at `base`."""
+    return f"{base.rstrip('/')}/prolific?{_PROLIFIC_IDS}"
 
 
 def prolific_entry(folder: Folder, query: Query, links: SignedLinks | None) -> Entry:

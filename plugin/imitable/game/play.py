@@ -63,7 +63,7 @@ class Game:
         self._returns = Buckets(1 / 60, RETURNS_AT_ONCE)
         config = folder.config
         signed = config.platform.prolific if config.platform.prolific and config.platform.prolific.secure else None
-        self.signed_links = SignedLinks(signed.keys_url, config.serve.public_url) if signed else None
+        self.signed_links = SignedLinks(signed.keys, config.serve.public_url) if signed else None
 
     # Coming in
 

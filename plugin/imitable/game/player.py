@@ -25,7 +25,9 @@ class Played:
     guesses: list[tuple[str, float]] = field(default_factory=list)
     """(round_id, guess) in the order in which the server confirmed them."""
     finished: bool = False
-    """True when the sitting came to its end, and False when the player left."""
+    """True when the sitting came to its end, or was stopped, and False when the player left."""
+    finish: str = ""
+    """Where the last page leads, for a platform that is told of the end; empty without one."""
 
 
 async def play_sitting(
@@ -38,14 +40,48 @@ async def play_sitting(
     """Play the sitting behind a personal link to its end. Raises httpx errors when the server stays away."""
     address = urlsplit(link)
     root = f"{address.scheme}://{address.netloc}{address.path.rpartition('/j/')[0]}"
+    return await _play(client, root, address.path.rpartition("/")[2], annotator, tick=tick)
+
+
+async def play_arrival(
+    client: httpx.AsyncClient,
+    link: str,
+    annotator: SimulatedAnnotator,
+    *,
+    stop_after: int | None = None,
+    tick: Callable[[int], object] = lambda _guesses: None,
+) -> Played:
+    """Play the sitting to which a platform's address leads; with `stop_after`, stop after so many guesses.
+
+    Raises httpx errors when the server stays away.
+    """
+    address = urlsplit(link)
+    root = f"{address.scheme}://{address.netloc}{address.path.rpartition('/')[0]}"
+    landing = await _ask(client, "GET", link)
+    if landing["kind"] != "landing":
+        raise RuntimeError(f"the game answered with {landing['kind']!r}: {landing.get('message', '')}")
+    return await _play(client, root, str(landing["code"]), annotator, stop_after=stop_after, tick=tick)
+
+
+async def _play(
+    client: httpx.AsyncClient,
+    root: str,
+    code: str,
+    annotator: SimulatedAnnotator,
+    *,
+    stop_after: int | None = None,
+    tick: Callable[[int], object],
+) -> Played:
     played = Played(annotator.profile.name)
 
     async def post(form: str, **fields: str) -> dict[str, Any]:
-        return await _post(client, f"{root}/{form}", fields)
+        return await _ask(client, "POST", f"{root}/{form}", fields)
 
-    view = await post("start", code=address.path.rpartition("/")[2], agree="yes")
+    view = await post("start", code=code, agree="yes")
     token = str(view["token"])
     while True:
+        if view["kind"] != "done" and len(played.guesses) == stop_after:
+            view = await post("stop", token=token)
         match view["kind"]:
             case "round" if view["tutorial"]:
                 guess = annotator.guess(view)
@@ -65,17 +101,20 @@ async def play_sitting(
                 view = await post("answers", token=token, episode_id=view["episode_id"], fun=fun, interest=fun)
             case "done":
                 played.finished = True
+                played.finish = (view.get("finish") or {}).get("url", "")
                 return played
             case other:
                 raise RuntimeError(f"the game answered with {other!r}: {view.get('message', '')}")
 
 
-async def _post(client: httpx.AsyncClient, url: str, fields: dict[str, str]) -> dict[str, Any]:
-    """Post a form; while the server is away or busy, try again: a repeated guess is harmless."""
+async def _ask(
+    client: httpx.AsyncClient, method: str, url: str, fields: dict[str, str] | None = None
+) -> dict[str, Any]:
+    """Ask for a page; while the server is away or busy, try again: a repeated guess is harmless."""
     until, pause = time.monotonic() + PATIENCE, 0.05
     while True:
         try:
-            reply = await client.post(url, data=fields, headers={"Accept": "application/json"})
+            reply = await client.request(method, url, data=fields, headers={"Accept": "application/json"})
             if (reply.status_code < 500 and reply.status_code != 429) or time.monotonic() > until:
                 answer: dict[str, Any] = reply.json()
                 return answer

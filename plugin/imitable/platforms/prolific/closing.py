@@ -1,0 +1,63 @@
+"""The end of recruiting: nobody new comes, and who has begun may finish, unless it has to end now."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from imitable.campaign import Folder
+from imitable.errors import PlatformError
+from imitable.game.showing import end_sitting
+from imitable.platforms.prolific.account import account_of
+from imitable.platforms.prolific.publishing import move
+from imitable.platforms.prolific.study import DRAFT, find
+from imitable.store import Store, tables
+
+if TYPE_CHECKING:
+    from imitable.platforms.prolific.client import Api
+
+UNDER_WAY = ("RESERVED", "ACTIVE")
+
+
+def close_study(api: Api, folder: Folder, store: Store, *, now: bool) -> str:
+    """Pause the study while somebody is playing, and stop it once nobody is; with `now`, stop it and end what began.
+
+    Pausing keeps new participants out and lets those who have begun finish, as Prolific documents it. Stopping frees
+    the money of the places that are left. Raises PlatformError.
+    """
+    study = find(api, folder, account_of(api, folder))
+    if study is None:
+        raise PlatformError(
+            f"There is no study of this campaign on Prolific. Make it with: imitable publish {folder.path} --platform "
+            "prolific"
+        )
+    study_id, status = str(study["id"]), str(study["status"])
+    rows = api.rows("/submissions/", study=study_id)
+    playing = [str(row["id"]) for row in rows if row["status"] in UNDER_WAY]
+    if now:
+        _end_sittings(store, playing)
+    if status == DRAFT:
+        return "The study is a draft, and recruits nobody."
+    if status in ("ACTIVE", "PAUSED") and (now or not playing):
+        move(api, study_id, "STOP", unless=status)
+        ended = " Sittings that were being played are over, and are paid in full." if now else ""
+        return f"The study is stopped.{ended}"
+    if status == "ACTIVE":
+        move(api, study_id, "PAUSE", unless=status)
+    if status in ("ACTIVE", "PAUSED"):
+        return (
+            f"The study is paused: nobody new comes, and {len(playing)} may finish. The same command again stops it "
+            "once they have."
+        )
+    return f"The study recruits nobody: it is {status}."
+
+
+def _end_sittings(store: Store, playing: list[str]) -> None:
+    """End the sittings that somebody is playing: it is not their doing, so they are paid in full."""
+    sittings = tables.sittings.c
+    with store.write() as connection:
+        mine = (sittings.platform == "prolific") & sittings.submission.in_(playing) & sittings.ended_at.is_(None)
+        for sitting_id in connection.execute(select(sittings.sitting_id).where(mine).with_for_update()).scalars().all():
+            end_sitting(connection, sitting_id, why="closed", now=datetime.now(UTC))

@@ -1,0 +1,126 @@
+"""From a campaign to a study that recruits: what is there already is found, compared, and never made twice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imitable.campaign import Folder
+from imitable.errors import PlatformError
+from imitable.money.amounts import read_money
+from imitable.platforms import Published
+from imitable.platforms.notes import promises
+from imitable.platforms.prolific import cost
+from imitable.platforms.prolific.account import account_of
+from imitable.platforms.prolific.study import DRAFT, described, differences, find, group_for, settings_of
+from imitable.store import Store
+
+if TYPE_CHECKING:
+    from imitable.platforms.prolific.client import Api, Row
+
+OPENS = {DRAFT: "PUBLISH", "PAUSED": "START"}
+"""What lets a study recruit, by its status."""
+
+
+def publish_study(api: Api, folder: Folder, store: Store, places: int, *, dry_run: bool) -> Published:
+    """Make the study, or find it, see to it that it has so many places, and let it recruit; or say what would be done.
+
+    A study keeps its places: more can be added, and none taken away. Raises PlatformError, and MoneyError when what
+    Prolific charges does not fit the cap; then nothing was offered.
+    """
+    account = account_of(api, folder)
+    study = find(api, folder, account)
+    places = max(places, 0 if study is None else int(study["total_available_places"]))
+    group = "" if dry_run else group_for(api, folder, account)
+    wanted = described(folder, folder.texts(), places=places, project=account.project, group=group)
+    if study is not None and study["status"] != DRAFT:
+        _refuse_differences(folder, study, wanted)
+    notes = (*cost.asked(api, folder, store, account, places), *promises(folder, by_hand=False))
+    if dry_run:
+        again = f"imitable publish {folder.path} --platform prolific"
+        return Published(_what(folder, places), (), f"the same without --dry-run: {again}", notes, places)
+    study = _made(api, study, wanted)
+    status = _opened(api, study)
+    notes = (*notes, *_about(folder, study, status, places))
+    step = f"let 'imitable serve {folder.path}' run, and now and then: imitable collect {folder.path}"
+    return Published(f"{_what(folder, places)} ({study['id']})", (), step, notes, places)
+
+
+def offline(folder: Folder, places: int, why: str) -> Published:
+    """What would be published, as far as it can be said without asking Prolific, and why it was not asked."""
+    step = f"once that is set, the same without --dry-run: imitable publish {folder.path} --platform prolific"
+    return Published(_what(folder, places), (), step, (why, *promises(folder, by_hand=False)), places)
+
+
+def _what(folder: Folder, places: int) -> str:
+    base = read_money(folder.config.pay.base, folder.config.pay.currency)
+    url = settings_of(folder).api_url
+    return f"a study for {places} participant{'s'[: places != 1]} on Prolific ({url}), {base} each"
+
+
+def _refuse_differences(folder: Folder, study: Row, wanted: Row) -> None:
+    problems = list(differences(study, wanted))
+    if problems:
+        raise PlatformError(
+            f"The study {study['id']} was published otherwise, and Prolific lets nothing of it change: "
+            f"{'; '.join(problems)}. Undo that in {folder.path / 'campaign.toml'}, or run a campaign of its own for it."
+        )
+
+
+def _made(api: Api, study: Row | None, wanted: Row) -> Row:
+    """The study, made or brought up to date. A draft may change in all, a published study in its places."""
+    if study is None:
+        made: Row = api.post("/studies/", wanted)
+        return made
+    path = f"/studies/{study['id']}/"
+    if study["status"] == DRAFT:
+        api.patch(path, wanted)
+    elif wanted["total_available_places"] > int(study["total_available_places"]):
+        api.patch(path, {"total_available_places": wanted["total_available_places"]})
+    return study
+
+
+def _opened(api: Api, study: Row) -> str:
+    """Let a study recruit that does not. Returns its status."""
+    path = f"/studies/{study['id']}/"
+    status = str(api.get(path)["status"])
+    if status not in OPENS:
+        return status
+    move(api, str(study["id"]), OPENS[status], unless=status)
+    return str(api.get(path)["status"])
+
+
+def move(api: Api, study_id: str, action: str, *, unless: str) -> None:
+    """Tell a study to do something. An answer that was lost does not matter when its status is no longer `unless`."""
+    try:
+        api.post(f"/studies/{study_id}/transition/", {"action": action})
+    except PlatformError:
+        if api.get(f"/studies/{study_id}/")["status"] == unless:
+            raise
+
+
+def _about(folder: Folder, study: Row, status: str, places: int) -> list[str]:
+    """What the runner has to know of a study that was published."""
+    from imitable.platforms.prolific.client import answers
+
+    notes, settings = [], settings_of(folder)
+    if status == "COMPLETED":
+        notes.append(
+            "The study was stopped, and Prolific opens it again only with more places: imitable publish "
+            f"{folder.path} --platform prolific --links {places + 1}"
+        )
+    elif status == "SCHEDULED":
+        notes.append("The study waits for a time that was set on Prolific.")
+    if settings.study_id is None:
+        notes.append(
+            "Participants of any study are let in until campaign.toml says [platform.prolific] study_id = "
+            f'"{study["id"]}".'
+        )
+    if not settings.secure:
+        notes.append(
+            "Its addresses are not signed: who knows a participant's ids can pretend to be them. If your workspace has "
+            "secure study URLs, set [platform.prolific] secure = true before you publish."
+        )
+    url = folder.config.serve.public_url or ""
+    if not answers(url):
+        notes.append(f"Nobody answers at {url}: start 'imitable serve {folder.path}' before participants come.")
+    return notes
