@@ -16,6 +16,7 @@ from imitable.game import Game
 from imitable.game.views import Done, Questions, Reveal, Round
 from imitable.platforms import Collected, Published
 from imitable.platforms.prolific import Prolific
+from imitable.platforms.prolific.client import Api
 from imitable.rehearsal.prolific import TOKEN, StandIn, standing_in
 from imitable.store import Store, open_store, tables
 from imitable.testing import invented_campaign
@@ -140,6 +141,13 @@ def rewritten(here: OnProlific, old: str, new: str) -> Folder:
     assert old in text
     path.write_text(text.replace(old, new), encoding="utf-8")
     return open_folder(here.folder.path)
+
+
+def decide(there: StandIn, submission: str, **fields: str) -> None:
+    """What a researcher does with a submission in Prolific's own pages."""
+    api = Api(there.address, TOKEN)
+    api.post(f"/submissions/{submission}/transition/", dict(fields))
+    api.close()
 
 
 def of_sittings(here: OnProlific) -> dict[str, Any]:

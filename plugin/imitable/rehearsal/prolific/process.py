@@ -66,7 +66,7 @@ class StandIn:
 
     def now(self) -> datetime:
         """By its clock."""
-        return datetime.fromisoformat(self.state()["now"])
+        return datetime.fromisoformat(self.ask("GET", "/clock")["now"])
 
     def move(self, *, hours: float = 0.0, seconds: float = 0.0) -> None:
         """Move its clock forward."""

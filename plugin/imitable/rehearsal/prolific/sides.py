@@ -9,6 +9,7 @@ GET  /stand-in/submissions/{id}/begin                for a browser: goes to the 
 GET  /submissions/complete?cc=CODE                   where a browser comes back to
 
 GET  /stand-in/state         clock, settings, wallet, payments, bulks
+GET  /stand-in/clock         what time it is there
 POST /stand-in/clock         {"seconds": 3600}: moves it forward
 POST /stand-in/settings      any of Settings
 POST /stand-in/deposit       {"cents": 100000}
@@ -55,6 +56,7 @@ class Sides:
             ("POST", "/submissions/{submission}/return", self._give_back),
             ("POST", "/submissions/{submission}/time-out", self._time_out),
             ("GET", "/state", self._state),
+            ("GET", "/clock", lambda _asked: {"now": self.world.now().isoformat()}),
             ("POST", "/clock", self._clock),
             ("POST", "/settings", self._settings),
             ("POST", "/deposit", self._deposit),
