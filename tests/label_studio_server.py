@@ -5,6 +5,7 @@ Tests that ask for one carry `pytest.mark.xdist_group("label-studio")`, so that 
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -21,6 +22,7 @@ from database_server import binary
 
 from imitable.rehearsal.label_studio import Account, Installation, down, up
 from imitable.rehearsal.label_studio.accounts import make_accounts, write_accounts
+from imitable.rehearsal.label_studio.installing import environment
 from imitable.rehearsal.label_studio.process import find
 from imitable.rehearsal.label_studio.server import database_settings
 
@@ -148,7 +150,7 @@ def label_studio(_label_studio_on_sqlite: LabelStudio) -> Iterator[LabelStudio]:
 def _label_studio_on_postgresql(
     tmp_path_factory: pytest.TempPathFactory, postgresql: Callable[[], str]
 ) -> Iterator[LabelStudio]:
-    server = LabelStudio(tmp_path_factory.mktemp("label-studio-pg") / "data", postgres=_with_tables(postgresql()))
+    server = LabelStudio(tmp_path_factory.mktemp("label-studio-pg") / "data", postgres=with_tables(postgresql()))
     yield server
     server.remove()
 
@@ -169,7 +171,7 @@ def own_label_studio(tmp_path: Path) -> Iterator[LabelStudio]:
     server.remove()
 
 
-def _with_tables(url: str) -> str:
+def with_tables(url: str) -> str:
     """Give an empty database the tables of Label Studio, from a dump that the first run on this machine makes."""
     installation = installed()
     dump = installation.where / "migrated.sql"
@@ -182,3 +184,20 @@ def _with_tables(url: str) -> str:
     else:
         subprocess.run([str(binary("psql")), "-q", "-v", "ON_ERROR_STOP=1", "-f", str(dump), url], check=True)
     return url
+
+
+def addresses_of_label_studio(home: Path) -> list[str]:
+    """Every address that the installed Label Studio has, as it tells itself."""
+    installation = Installation()
+    where = next((installation.where / "venv").glob("lib/*/site-packages/label_studio"))
+    shown = subprocess.run(
+        [str(installation.python), "manage.py", "show_urls", "--format", "json"],
+        cwd=where,
+        env=environment(home) | {"DJANGO_SETTINGS_MODULE": "core.settings.label_studio"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = sorted({row["url"].replace("\\", "") for row in json.loads(shown.stdout[shown.stdout.index("[{") :])})
+    assert len(found) > 300
+    return found

@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import json
 import re
-import subprocess
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
@@ -20,10 +19,8 @@ from label_studio_proxied import Proxied, play, proxied_campaign
 from imitable.errors import PlatformError
 from imitable.game.label_studio import allowing, names
 from imitable.platforms.label_studio.nginx import nginx_config, write_nginx_config
-from imitable.rehearsal.label_studio import Installation
-from imitable.rehearsal.label_studio.installing import environment
 from imitable.testing import invented_campaign
-from label_studio_server import Bearer, LabelStudio
+from label_studio_server import Bearer, LabelStudio, addresses_of_label_studio
 
 pytestmark = pytest.mark.xdist_group("label-studio")
 
@@ -254,20 +251,3 @@ def test_what_nginx_could_not_do_is_refused(tmp_path: Path) -> None:
         write_nginx_config(well, tmp_path / "nowhere" / "file")
     write_nginx_config(well, tmp_path / "file")
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
-
-
-def addresses_of_label_studio(home: Path) -> list[str]:
-    """Every address that the installed Label Studio has, as it tells itself."""
-    installation = Installation()
-    where = next((installation.where / "venv").glob("lib/*/site-packages/label_studio"))
-    shown = subprocess.run(
-        [str(installation.python), "manage.py", "show_urls", "--format", "json"],
-        cwd=where,
-        env=environment(home) | {"DJANGO_SETTINGS_MODULE": "core.settings.label_studio"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    found = sorted({row["url"].replace("\\", "") for row in json.loads(shown.stdout[shown.stdout.index("[{") :])})
-    assert len(found) > 300
-    return found

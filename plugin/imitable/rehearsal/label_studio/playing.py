@@ -13,6 +13,7 @@ from imitable.errors import PlatformError
 from imitable.game.label_studio import names
 from imitable.game.simulated import Profile, SimulatedAnnotator
 from imitable.platforms.label_studio.client import Server, as_account, only
+from imitable.platforms.label_studio.refusals import NoAnswer, Refused
 from imitable.rehearsal.label_studio.accounts import Account
 from imitable.rehearsal.label_studio.reading import round_of
 
@@ -90,20 +91,34 @@ class _Player:
             {"from_name": name, "to_name": names.INTRO, "type": "choices", "value": fun}
             for name in (names.FUN, names.INTEREST)
         ]
-        self.server.wire.post(
-            f"/api/tasks/{task}/annotations", json={"result": [*page, *asked], "lead_time": 1.0 * trial}
-        )
+        self._submit(task, [*page, *asked], lead_time=1.0 * trial)
         return trial - 1
+
+    def _submit(self, task: int, page: list[Result], *, lead_time: float) -> None:
+        """Press Submit, once: where no answer came, look whether it went through."""
+        path, until = f"/api/tasks/{task}/annotations", time.monotonic() + PATIENCE
+        while not self.server.wire.get(path).json():
+            try:
+                self.server.wire.post(path, json={"result": page, "lead_time": lead_time})
+            except (NoAnswer, Refused) as error:
+                if (isinstance(error, Refused) and not error.unsure) or time.monotonic() > until:
+                    raise
+                time.sleep(0.5)
 
     def _say(self, task: int, page: list[Result], box: str, to: str, text: str, done: str) -> list[Result]:
         """Type into a box, Enter, and see what the page shows then."""
         typed = {"from_name": box, "to_name": to, "type": "textarea", "value": {"text": [text]}}
         until = time.monotonic() + PATIENCE
         while True:
-            answer: dict[str, Any] = self.server.wire.post(
-                f"/api/ml/{self.backend}/interactive-annotating",
-                json={"task": task, "context": {"result": [*page, typed]}},
-            ).json()
+            try:
+                answer: dict[str, Any] = self.server.wire.post(
+                    f"/api/ml/{self.backend}/interactive-annotating",
+                    json={"task": task, "context": {"result": [*page, typed]}},
+                ).json()
+            except (NoAnswer, Refused) as error:
+                if isinstance(error, Refused) and not error.unsure:
+                    raise
+                answer = {"errors": [str(error)]}
             shown: list[Result] = (answer.get("data") or {}).get("result") or []
             if _value(shown, done).get("choices") == [names.YES]:
                 return shown
