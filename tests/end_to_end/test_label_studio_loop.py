@@ -115,7 +115,7 @@ def test_nothing_that_has_yet_to_be_guessed_is_readable_at_any_address(
             path = re.sub(r"<(?:[a-z_]+:)?(?:pk|project_id)>", str(number), address)
             path = re.sub(r"<[^<>]*>", "1", path)
             read.append(browser.get(path, params={"project": campaign.project, "exportType": "JSON", "fields": "all"}))
-        whole = {"project": campaign.project, "fields": "all", "page_size": 1000}
+        whole: dict[str, Any] = {"project": campaign.project, "fields": "all", "page_size": 1000}
         read.append(browser.get("/api/tasks/", params=whole))
         planted = {"task": first, "model_version": "leak", "result": [], "score": float(f"0.{min(sealed)[2:]}1")}
         campaign.real.client().post("/api/predictions", json=planted).raise_for_status()
