@@ -26,7 +26,7 @@ from imitable.platforms.prolific.study import find, settings_of
 if TYPE_CHECKING:
     from imitable.platforms.prolific.client import Row
 
-READ_BACK = 120.0
+READ_BACK = 300.0
 """Seconds in which bonuses are expected to show after the call that pays them: "the following minutes"."""
 _BETWEEN = 5.0
 """Seconds between two looks."""
