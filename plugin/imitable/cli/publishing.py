@@ -18,7 +18,8 @@ def publish(
     platform: Annotated[
         str,
         typer.Option(
-            help="Where annotators come from: web (personal links), label-studio (tasks in a project of your server)."
+            help="Where annotators come from: web (personal links), label-studio (tasks in a project of your server), "
+            "prolific (a study there)."
         ),
     ] = "web",
     links: Annotated[
