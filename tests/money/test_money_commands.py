@@ -13,6 +13,8 @@ import pytest
 from sqlalchemy import select
 
 from imitable.campaign import Folder
+from imitable.errors import MoneyError
+from imitable.money.amounts import read_money
 from imitable.money.fairness import fairness
 from imitable.money.ledger import statement
 from imitable.store import open_store, tables
@@ -128,6 +130,26 @@ def test_who_is_forgotten_cannot_be_found_and_their_money_rows_stay(played: tupl
         dumped = [str(row) for table in tables.metadata.sorted_tables for row in connection.execute(select(table))]
     assert not [row for row in dumped if "link-0" in row or "trees" in row]
     assert written  # the database is there
+
+
+def test_nobody_is_forgotten_who_is_owed_what_was_not_written_down_yet_or_who_still_plays(
+    played: tuple[Folder, list[int]],
+) -> None:
+    folder, _ = played
+    early = run("forget", folder.path, folder.annotator_id("web", "link-0"))  # before any 'imitable pay'
+    assert early.returncode == 1
+    assert "still owed 3.00 USD" in early.stderr
+    with closing(open_store(folder)) as store:
+        Table(folder, store, links=3).sit(2)
+    playing = run("forget", folder.path, folder.annotator_id("web", "link-2"))
+    assert playing.returncode == 1
+    assert "has not ended" in playing.stderr
+
+
+@pytest.mark.parametrize("amount", ["1e30", "1e999999", "1_0", "21474836.48", "NaN"])
+def test_an_amount_that_no_book_can_hold_is_refused(amount: str) -> None:
+    with pytest.raises(MoneyError, match=r"such as 3\.00"):
+        read_money(amount, "USD")
 
 
 def test_an_hour_counts_pauses_for_two_minutes_and_says_who_is_under_the_floor(tmp_path: Path) -> None:

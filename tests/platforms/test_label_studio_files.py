@@ -15,6 +15,7 @@ from sqlalchemy import select
 from imitable.campaign import Folder
 from imitable.commands.export import export
 from imitable.errors import PlatformError
+from imitable.money.earned import earned
 from imitable.platforms.label_studio.exported import NotTaken, TakenIn, take_in_export
 from imitable.platforms.label_studio.files import write_files
 from imitable.platforms.label_studio.project import check_config
@@ -138,7 +139,41 @@ def test_what_cannot_be_a_guess_is_told_and_changes_nothing(campaign: tuple[Fold
     assert _take_in(folder, store, tmp_path / "e.json", later).not_taken == (NotTaken(1, "8", "other"),)
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[1]", '[{"id": 1}]', "\xff"])
+def test_annotations_that_nobody_could_have_made_hold_nobody_else_up(
+    campaign: tuple[Folder, Store], tmp_path: Path
+) -> None:
+    folder, store = campaign
+    tasks = _tasks(folder, store, tmp_path / "files", places=1)
+    odd: list[dict[str, Any]] = [
+        {"lead_time": 10**400},
+        {"created_at": "0001-01-01T00:00:00+14:00"},
+        {"created_at": "9999-12-31T23:59:59-14:00"},
+        {"completed_by": {"id": [2]}},
+        {"completed_by": [2]},
+    ]
+    rows = [
+        task | {"annotations": [_answer(at, 4, **more)]}
+        for at, (task, more) in enumerate(zip(tasks, odd, strict=False))
+    ]
+    rows.append(tasks[5] | {"annotations": [_answer(20, 4, lead_time=float("nan"))]})
+    done = _take_in(folder, store, tmp_path / "e.json", rows)
+    assert done.taken == 1
+    assert [one.why for one in done.not_taken] == ["unreadable"] * 5
+
+
+def test_who_answered_everything_in_files_is_owed_the_base(campaign: tuple[Folder, Store], tmp_path: Path) -> None:
+    folder, store = campaign
+    tasks = _tasks(folder, store, tmp_path / "files", places=1)
+    rows = [task | {"annotations": [_answer(at, 4)]} for at, task in enumerate(tasks)]
+    _take_in(folder, store, tmp_path / "e.json", rows[1:])
+    with store.read() as connection:
+        assert list(earned(connection, folder)) == []
+    _take_in(folder, store, tmp_path / "e.json", rows)
+    with store.read() as connection:
+        assert [one.kind for one in earned(connection, folder)] == ["base", "bonus"]
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '[{"id": 1}]', "\xff", "[" * 100_000])
 def test_a_file_that_is_no_export_is_refused(campaign: tuple[Folder, Store], tmp_path: Path, text: str) -> None:
     folder, store = campaign
     (tmp_path / "e.json").write_bytes(text.encode("latin-1"))

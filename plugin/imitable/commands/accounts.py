@@ -11,7 +11,7 @@ from imitable.errors import MoneyError
 from imitable.money.amounts import read_money
 from imitable.money.earned import Owed
 from imitable.money.forgetting import forget as erase
-from imitable.money.ledger import Line, decided, learn, oblige, statement
+from imitable.money.ledger import Line, decide, decided, learn, oblige, statement
 from imitable.money.payer import Answer
 from imitable.money.paying import Paymaster, one_at_a_time
 from imitable.money.reconciling import Difference
@@ -79,7 +79,9 @@ def top_up(directory: Path, sitting: str, amount: str, *, why: str, correction: 
 def forget(directory: Path, annotator_id: str) -> None:
     """Erase who an annotator is and what they wrote; guesses and payments stay, under a pseudonym nobody can trace.
 
-    Raises MoneyError for an unknown annotator, and while something is owed to them.
+    Raises MoneyError for an unknown annotator, while they play, and while something is owed to them.
     """
-    with built(directory) as (_folder, store):
-        erase(store, annotator_id, now=datetime.now(UTC))
+    now = datetime.now(UTC)
+    with built(directory) as (folder, store):
+        decide(store, folder, now=now)  # what was earned since the last 'imitable pay' is owed, too
+        erase(store, annotator_id, now=now)

@@ -101,12 +101,25 @@ def take_in(
             guess=guess,
             answered_at=given.given_at,
         )
+        if _nothing_left(connection, task.sitting_id):
+            end_sitting(connection, task.sitting_id, why="finished", now=given.given_at)
     connection.execute(
         update(tables.sittings)  # the consent stands above every one of these tasks
         .where(tables.sittings.c.sitting_id == task.sitting_id)
         .values(consent_version=consent_version(folder.consent_text()))
     )
     return "taken"
+
+
+def _nothing_left(connection: Connection, sitting_id: str) -> bool:
+    """Whether every episode of a sitting is complete."""
+    mine, episodes = tables.sitting_episodes.c, tables.episodes.c
+    left = (
+        select(episodes.episode_id)
+        .join(tables.sitting_episodes, mine.episode_id == episodes.episode_id)
+        .where(mine.sitting_id == sitting_id, episodes.completed_at.is_(None))
+    )
+    return connection.execute(left.limit(1)).first() is None
 
 
 @dataclass(frozen=True)

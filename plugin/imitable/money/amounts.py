@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation, Overflow
 
 from imitable.errors import MoneyError
 
@@ -11,6 +11,10 @@ _DIGITS = dict.fromkeys(("CLP", "ISK", "JPY", "KRW", "PYG", "UGX", "VND", "XAF",
     ("BHD", "JOD", "KWD", "OMR", "TND"), 3
 )
 """Digits after the point, where they are not two (ISO 4217)."""
+
+
+MOST = 2**31 - 1
+"""The largest amount that is kept, in the smallest unit: what a column of every database holds."""
 
 
 def digits(currency: str) -> int:
@@ -61,10 +65,10 @@ class Money:
 def read_money(text: str, currency: str) -> Money:
     """Read "3.00". Raises MoneyError for what is no amount of this currency, to the last digit."""
     try:
-        minor = Decimal(text.strip()).scaleb(digits(currency))
-    except InvalidOperation:
+        minor = Decimal("NaN" if "_" in text else text.strip()).scaleb(digits(currency))  # Python would read 1_0 as ten
+    except (InvalidOperation, Overflow):
         minor = Decimal("NaN")
-    if not minor.is_finite() or minor != minor.to_integral_value():
+    if not minor.is_finite() or abs(minor) > MOST or minor != minor.to_integral_value():
         raise MoneyError(
             f"'{text}' is not an amount of {currency}. Write it with {digits(currency)} digits after the point, "
             f"such as {Money(300, currency).decimal}."

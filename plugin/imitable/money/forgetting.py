@@ -16,13 +16,19 @@ def forget(store: Store, annotator_id: str, *, now: datetime) -> None:
     """Delete identity, platform ids and free text of an annotator, and record that it was done.
 
     What they were paid, and their guesses, stay under the pseudonym, which can no longer be traced to anybody. Raises
-    MoneyError where something is still owed or in doubt, for afterwards nobody could be paid.
+    MoneyError where something is or may yet be owed, or is in doubt, for afterwards nobody could be paid.
     """
     with store.write() as connection:
         identities, sittings = tables.identities.c, tables.sittings.c
         who = connection.execute(select(tables.identities).where(identities.annotator_id == annotator_id)).first()
         if who is None:
             raise MoneyError(f"There is no annotator {annotator_id} here. 'imitable export' lists them in guesses.csv.")
+        begun = select(sittings.sitting_id).where(sittings.annotator_id == annotator_id, sittings.ended_at.is_(None))
+        if connection.execute(begun).first() is not None:
+            raise MoneyError(
+                f"{annotator_id} has a sitting that has not ended, and may be owed something for it. End it first: "
+                "imitable close --now"
+            )
         mine = [line for line in statement(connection) if line.annotator_id == annotator_id]
         unsettled = [line for line in mine if line.payable or line.doubtful or line.stand == "failed"]
         if unsettled:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from sqlalchemy import func, select
@@ -189,7 +189,9 @@ class Paymaster:
     def _known_again(self, line: Line) -> bool:
         if line.kind == "base":
             return True  # work is approved once, however often it is asked for
-        return line.started_at is not None and self.clock() - line.started_at < self.payer.remembers
+        if line.started_at is None:
+            return False
+        return timedelta(0) <= self.clock() - line.started_at < self.payer.remembers  # a clock that went back knows not
 
     def _absent(self, line: Line) -> bool:
         """Whether not being in the platform's list means that it was not paid."""

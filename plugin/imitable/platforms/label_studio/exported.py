@@ -82,7 +82,7 @@ def _read(path: Path) -> list[Any]:
     try:
         with path.open(encoding="utf-8") as file:
             tasks = json.load(file)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise PlatformError(f"{path} cannot be read ({error}). Export again from Label Studio, as JSON.") from error
     if not isinstance(tasks, list) or not all(isinstance(task, dict) and "annotations" in task for task in tasks):
         raise PlatformError(f"{path} is no JSON export of Label Studio. Export again and choose JSON, not JSON-MIN.")
@@ -110,14 +110,16 @@ def annotations_of(task: dict[str, Any], emails: Mapping[int, str] | None = None
 def _given(key: str, row: dict[str, Any], emails: Mapping[int, str]) -> Given | str:
     try:
         given_at = datetime.fromisoformat(str(row["created_at"]))
+        when = given_at.astimezone(UTC) if given_at.tzinfo else given_at.replace(tzinfo=UTC)
         typed = [one["value"]["number"] for one in row["result"] if one.get("from_name") == names.GUESS]
         lead_time = max(0.0, min(float(row.get("lead_time") or 0.0), _LONGEST))
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         return "unreadable"
     who, changed = row.get("completed_by"), row.get("updated_by")
     number = who.get("id") if isinstance(who, dict) else who
     if changed is not None and (changed.get("id") if isinstance(changed, dict) else changed) != number:
         return "not_theirs"
+    if not isinstance(number, int | None):
+        return "unreadable"
     email = str(who["email"]).lower() if isinstance(who, dict) and "email" in who else emails.get(number or 0)
-    when = given_at.astimezone(UTC) if given_at.tzinfo else given_at.replace(tzinfo=UTC)
     return Given(key, email, str(typed[-1]) if typed else "", when, lead_time)
