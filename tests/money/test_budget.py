@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,12 +11,16 @@ import pytest
 from sqlalchemy import select
 
 from imitable.campaign import Folder
+from imitable.commands.accounts import top_up
 from imitable.commands.publish import publish
 from imitable.errors import MoneyError
+from imitable.game import Link
 from imitable.money.budget import standing
 from imitable.money.earned import most_bonus
+from imitable.money.ledger import decide, statement
 from imitable.store import money_tables, open_store, tables
 from imitable.testing import invented_campaign
+from playing import Table
 
 
 def _campaign(path: Path, *, cap: str, base: str = "3.00") -> Folder:
@@ -61,3 +66,31 @@ def test_a_dry_run_sets_nothing_aside(tmp_path: Path) -> None:
     publish(folder.path, places=3, dry_run=True)
     with closing(open_store(folder)) as store, store.read() as connection:
         assert standing(connection, folder).bound.minor == 0
+
+
+def test_who_earned_nothing_fills_no_place(tmp_path: Path) -> None:
+    folder = _campaign(tmp_path / "campaign", cap="40.00")
+    publish(folder.path, places=4)
+    with closing(open_store(folder)) as store:
+        with store.read() as connection:
+            before = standing(connection, folder).bound
+        table = Table(folder, store, links=0)
+        name = "link-0001"
+        table.links = [Link("web", name, folder.derive("link", "web", name, size=32))]
+        table.game.stop(table.sit(0))  # at the first text: a part of nothing, and no bonus
+        decide(store, folder, now=datetime.now(UTC))
+        with store.read() as connection:
+            assert standing(connection, folder).bound == before
+
+
+def test_a_top_up_that_breaks_the_cap_is_refused(tmp_path: Path) -> None:
+    folder = _campaign(tmp_path / "campaign", cap="10.00")
+    with closing(open_store(folder)) as store:
+        table = Table(folder, store, links=1)
+        table.play(table.sit(0), guess="4")
+        decide(store, folder, now=datetime.now(UTC))
+        with store.read() as connection:
+            (sitting,) = {line.sitting_id for line in statement(connection)}
+    with pytest.raises(MoneyError, match="Nothing was recorded"):
+        top_up(folder.path, sitting, "8.00", why="generous")
+    assert top_up(folder.path, sitting, "1.00", why="generous") == "top_up:1"

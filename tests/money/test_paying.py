@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete
 
 from hostile_platform import START, HostilePlatform, Killed, mturk_like, owe, prolific_like
 from imitable.campaign import Folder
@@ -18,7 +19,7 @@ from imitable.money.earned import Owed
 from imitable.money.ledger import oblige, statement
 from imitable.money.payer import Batch, Held, Payout
 from imitable.money.paying import Paymaster, one_at_a_time
-from imitable.store import Store, open_store
+from imitable.store import Store, money_tables, open_store
 from imitable.testing import invented_campaign
 
 BETWEEN = [0.2, 25, 0.5, 30, 0.1, 26]
@@ -154,3 +155,22 @@ def test_two_runs_at_once_are_one_run(campaign: tuple[Folder, Store]) -> None:
         pass
     with one_at_a_time(store, folder):
         pass
+
+
+@pytest.mark.parametrize("like", [mturk_like, prolific_like])
+def test_books_restored_from_a_backup_pay_nobody_again(
+    campaign: tuple[Folder, Store], like: Callable[[int, float], HostilePlatform]
+) -> None:
+    folder, store = campaign
+    platform = like(0, 0.0)
+    owe(folder, store, platform.name, 10)
+    _run(folder, store, platform)
+    paid = list(platform.paid)
+    assert len(paid) == 9
+    with store.write() as connection:  # the backup knew what is owed, and nothing of the payments
+        for table in (money_tables.outcomes, money_tables.attempts, money_tables.batches):
+            connection.execute(delete(table))
+    platform.now += timedelta(hours=30)
+    _run(folder, store, platform)
+    assert platform.paid == paid
+    assert _lines(store, platform.name)[platform.name] == {"paid": 19, "nothing": 1}

@@ -8,7 +8,8 @@ from pathlib import Path
 from imitable.commands.folders import built
 from imitable.commands.pay import payer_of
 from imitable.errors import MoneyError
-from imitable.money.amounts import read_money
+from imitable.money.amounts import Money, read_money
+from imitable.money.budget import standing
 from imitable.money.earned import Owed
 from imitable.money.forgetting import forget as erase
 from imitable.money.ledger import Line, decide, decided, learn, oblige, statement
@@ -73,6 +74,12 @@ def top_up(directory: Path, sitting: str, amount: str, *, why: str, correction: 
         kind = f"{'correction' if correction else 'top_up'}:{number}"
         owed = Owed(sitting, line.annotator_id, line.platform, line.assignment, kind, money, {"decision": number})
         oblige(connection, folder, owed, now=now, decision=number)
+        left = standing(connection, folder).left
+        if left is not None and left.minor < 0:
+            raise MoneyError(
+                f"With {money} more, {Money(-left.minor, money.currency)} more than [pay] cap would be bound. Nothing "
+                "was recorded. Raise the cap first."
+            )
     return kind
 
 

@@ -65,8 +65,11 @@ def standing(connection: Connection, folder: Folder) -> Standing:
     nothing = Money(0, pay.currency)
     paid, owed = nothing, nothing
     over: dict[str, set[str]] = defaultdict(set)
+    sittings = tables.sittings.c
+    proven = set(connection.execute(select(sittings.sitting_id).where(sittings.proven)).scalars())
     for line in statement(connection):
-        over[line.platform].add(line.sitting_id)
+        if line.stand == "paid" or (line.amount.minor and line.sitting_id in proven):
+            over[line.platform].add(line.sitting_id)  # a place is filled by who earned something, and is who they say
         cost = line.amount + (line.fee or fee_on(line.platform, line.amount))
         if line.stand == "paid":
             paid += cost

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -112,7 +112,12 @@ class Paymaster:
         for line, payout in sending:
             if line.kind == "base":
                 answers += self._send([(line, payout)], None, partial(self._approve, payout))
-        bonuses = [one for one in sending if one[0].kind != "base"]
+        bonuses, found = self._not_in_the_list([one for one in sending if one[0].kind != "base"])
+        answers += found
+        if found:
+            waiting = (
+                f"{waiting} {len(found)} stood in the platform's list already: booked, and not sent again.".strip()
+            )
         for batch in _batches(bonuses, self.payer.most_at_once):
             if not self.payer.remembers and any(answer.state == "unknown" for answer in answers):
                 waiting = "A payment is in doubt, and this platform may pay twice: nothing more was sent."
@@ -138,6 +143,34 @@ class Paymaster:
                 learn(connection, refused, now=now)
         later = [one.why for one in held.values() if not one.final]
         return [one for one in sending if one[1].operation_id not in held], refused, later
+
+    def _not_in_the_list(self, bonuses: list[Sending]) -> tuple[list[Sending], list[Answer]]:
+        """What the platform has not paid yet, as far as its list tells; what it has is written down as paid.
+
+        Our books may be older than the platform's: a backup was restored, or somebody paid there by hand. What a person
+        decided to be unpaid is sent all the same.
+        """
+        asked = [one for one in bonuses if "decision" not in one[0].said]
+        if not asked:
+            return bonuses, []
+        lines = self.lines()
+        listed = list(self.payer.list_payments([payout for _, payout in asked]))
+        for line in lines:
+            if line.stand == "paid":
+                taken_from(listed, line)
+        uncertain = {line.assignment for line in lines if line.doubtful and line.kind != "base"}
+        there = [one for one in asked if taken_from(listed, replace(one[0], operation_id=one[1].operation_id))]
+        answers = [
+            Answer(payout.operation_id, "paid", {"found": "in the platform's list, before it was sent"})
+            for _, payout in there
+        ]
+        if there:
+            now = self.clock()
+            with self.store.write() as connection:
+                begin(connection, there, endpoint=self.payer.endpoint, batch=None, now=now)
+                learn(connection, answers, now=now)
+        left = [one for one in bonuses if one not in there and one[0].assignment not in uncertain]
+        return left, answers
 
     def _approve(self, payout: Payout) -> list[Answer]:
         return [self.payer.approve(payout)]
@@ -233,11 +266,19 @@ def taken_from(listed: list[Seen], line: Line) -> bool:
     """Take a line's payment out of the list: by our tag where the platform keeps it, else by work, kind and amount."""
     kind = "base" if line.kind == "base" else "bonus"
     for seen in listed:
-        same = seen.tag == line.operation_id if seen.tag else kind == "base" or seen.amount == line.amount
+        if seen.tag:
+            same = line.operation_id is not None and _obligation(seen.tag) == _obligation(line.operation_id)
+        else:
+            same = kind == "base" or seen.amount == line.amount
         if seen.assignment == line.assignment and seen.kind == kind and same:
             listed.remove(seen)
             return True
     return False
+
+
+def _obligation(operation_id: str) -> str:
+    """An operation's id without the number of the attempt: books that were restored may have lost count."""
+    return operation_id.rpartition("-")[0]
 
 
 @contextmanager
