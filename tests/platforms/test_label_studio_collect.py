@@ -262,6 +262,27 @@ def test_a_webhook_that_comes_twice_or_is_made_up_changes_nothing(
     assert len(answers(here)) == 4
 
 
+@pytest.mark.usefixtures("either_store")
+def test_it_is_the_same_wherever_the_record_lies(
+    label_studio: Real, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_key(monkeypatch, label_studio)
+    with any_door() as door:
+        here = OnLabelStudio(tmp_path / "campaign", label_studio, door)
+        here.publish()
+        ann, bob = here.people
+        number = here.submit(ann, page := [*played(here, ann), words("odd", "\0")])
+        here.submit(bob, played(here, bob))
+        assert here.collect().findings == ()
+        here.real.client(ann).patch(f"/api/annotations/{number}/", json={"result": page[:-1]})
+        here.real.client(ann).delete(f"/api/tasks/{here.of(bob).external_id}/")
+        found = {one.kind for one in here.collect().findings}
+        assert found == {"edited", "missing", "deleted"}
+        assert len(answers(here)) == 2
+        here.publish()
+        assert here.close().startswith("2 tasks")
+
+
 # How it is asked
 
 

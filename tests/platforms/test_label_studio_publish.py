@@ -168,6 +168,20 @@ def test_a_project_that_was_deleted_is_made_again_and_one_that_lost_its_line_is_
     assert campaign.everything_is_there_once()
 
 
+def test_a_project_of_the_same_number_on_another_server_is_left_alone(make: Make) -> None:
+    campaign = make()
+    campaign.publish()
+    admin, elsewhere = campaign.real.client(), campaign.real.project()
+    before = admin.get(f"/api/projects/{elsewhere}/").json()
+    admin.delete(f"/api/projects/{campaign.project}/")
+    with campaign.store() as store, store.write() as connection:
+        connection.execute(tables.tasks.update().values(project=str(elsewhere)))
+    campaign.publish()
+    assert campaign.project != elsewhere
+    assert campaign.everything_is_there_once()
+    assert admin.get(f"/api/projects/{elsewhere}/").json() == before
+
+
 # Whatever fails
 
 

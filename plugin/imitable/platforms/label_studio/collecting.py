@@ -14,14 +14,15 @@ from imitable.game.label_studio import names
 from imitable.game.play import LONGEST_EXPLANATION
 from imitable.platforms import Progress
 from imitable.platforms.label_studio.client import Row, Server, only
-from imitable.platforms.label_studio.results import rated, typed
+from imitable.platforms.label_studio.results import controls, rated, typed
 from imitable.platforms.label_studio.sending import external_ids
 from imitable.store import Store, insert_once, tables
 
 OVERLAP = timedelta(minutes=10)
 """What was asked for last time is asked for again, this far back: what is written now may bear an earlier time."""
 
-_FIELDS = "id,updated_at,annotations,result,completed_by,updated_by,lead_time,was_cancelled"
+FIELDS = "id,updated_at,annotations,result,completed_by,updated_by,lead_time,was_cancelled"
+_QUESTIONS = (names.FUN, names.INTEREST, names.EXPLANATION)
 _IDS = 5000
 """Tasks of which only the ids are asked for, at a time."""
 
@@ -55,7 +56,7 @@ def pull(server: Server, store: Store, project: int, progress: Progress) -> Ther
     filters = [] if since is None else [only("updated_at", "greater", "Datetime", _written(since - OVERLAP))]
     latest, unreadable, everything = since, [], set[int]()
     with progress("Collecting", total if since is None else 0) as advance:
-        for rows in server.pages(project, include=_FIELDS, whole=True, filters=filters):
+        for rows in server.pages(project, include=FIELDS, whole=True, filters=filters):
             everything |= {row["id"] for row in rows}
             unreadable += [row for row in rows if row.get("unreadable")]
             with store.write() as connection:
@@ -156,10 +157,11 @@ def take_answers(store: Store) -> None:
     )
     with store.write() as connection:
         for row in connection.execute(of_their_own).all():
+            fun, interest, explanation = map(controls(row.first_result).get, _QUESTIONS, ({}, {}, {}))
             answer = {
-                "fun": rated(row.first_result, names.FUN),
-                "interest": rated(row.first_result, names.INTEREST),
-                "explanation": typed(row.first_result, names.EXPLANATION)[:LONGEST_EXPLANATION] or None,
+                "fun": rated(fun),
+                "interest": rated(interest),
+                "explanation": typed(explanation)[:LONGEST_EXPLANATION] or None,
             }
             if any(answer.values()):
                 given = {"episode_id": row.episode_id, **answer, "answered_at": row.updated_at}

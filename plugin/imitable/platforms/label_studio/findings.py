@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Text, cast, func, select
 
 from imitable.campaign import Folder
 from imitable.game.commit import Answered, answered
@@ -22,10 +22,9 @@ Record = Any
 
 def compare(folder: Folder, store: Store, there: There) -> list[Finding]:
     """Everything that differs now, in the order of annotators and episodes."""
-    heard = tables.heard.c
     with store.read() as connection:
         said: dict[str, list[Record]] = defaultdict(list)
-        for row in connection.execute(select(tables.heard).where(heard.platform == names.PLATFORM)):
+        for row in connection.execute(_HEARD):
             said[row.task_key].append(row)
         found = []
         for task in connection.execute(_TASKS).all():
@@ -40,6 +39,11 @@ def compare(folder: Folder, store: Store, there: There) -> list[Finding]:
     return [*found, *_of_project(there)]
 
 
+_HEARD = select(
+    *(tables.heard.c[name] for name in ("annotation_id", "task_key", "completed_by", "updated_by", "updated_at")),
+    *(tables.heard.c[name] for name in ("gone_at", "cancelled", "result")),
+    (cast(tables.heard.c.result, Text) != cast(tables.heard.c.first_result, Text)).label("changed"),
+).where(tables.heard.c.platform == names.PLATFORM)
 _every = tables.rounds.alias("every")
 _TASKS = (
     select(
@@ -100,7 +104,8 @@ def _of_task(
 
 
 def _of_annotation(which: str, task: Record, row: Record, committed: dict[int, Answered]) -> Iterator[tuple[str, str]]:
-    says, changes = results.guesses(row.result, task.trial), []
+    values, changes = results.controls(row.result), []
+    says = results.guesses(values, task.trial)
     for trial, guess in sorted(says.items()):
         one = committed.get(trial)
         if one is None:
@@ -108,12 +113,12 @@ def _of_annotation(which: str, task: Record, row: Record, committed: dict[int, A
         elif guess != one.guess:
             changes.append(f"{_shown(guess)} in round {trial}, where {one.guess:g} was committed")
     for one in committed.values() if task.trial == 0 else ():
-        shown = results.slid(row.result, names.truth(one.trial))
+        shown = results.number(values.get(names.truth(one.trial), {}).get("number"))
         if one.truth is not None and shown not in (None, round(one.truth, 1)):
             changes.append(f"{shown:g} as the answer of round {one.trial}, which was {one.truth:.1f}")
     if changes:
         yield "edited", f"{which} says {'; '.join(changes)}. What was committed counts."
-    elif row.result != row.first_result:
+    elif row.changed:
         yield (
             "edited",
             f"{which} was changed after it was first submitted. What was committed, and answered first, counts.",

@@ -12,8 +12,9 @@ from sqlalchemy import select
 from imitable.campaign import Folder
 from imitable.errors import MissingExtra, PlatformError
 from imitable.game.label_studio import names
-from imitable.platforms.label_studio.client import Server
+from imitable.platforms.label_studio.client import Server, only
 from imitable.platforms.label_studio.refusals import Refused
+from imitable.platforms.label_studio.sending import external_ids, key_of
 from imitable.store import Store, tables
 
 SWITCHES: dict[str, Any] = {
@@ -46,16 +47,17 @@ def check_config(config: str) -> None:
 
 def find_project(server: Server, store: Store) -> int | None:
     """The id of the campaign's project, or None. Raises PlatformError when it can no longer be told."""
-    ours = [project["id"] for project in _projects(server) if _mark(store) in (project["description"] or "")]
-    known = _known(store)
-    if known in ours or (known is None and ours):
-        return known or min(ours)
-    if known is not None and _exists(server, known):
-        raise PlatformError(
-            f"Project {known} at {server.url} held this campaign, and its description no longer says so. Put the line "
-            f"'{_mark(store)}' back into the description; or delete that project, and a new one is made."
-        )
-    return min(ours, default=None)
+    known, mark = _known(store), _mark(store)
+    project = None if known is None else _project(server, known)
+    if known is not None and project is not None:
+        if mark in (project["description"] or ""):
+            return known
+        if _holds_ours(server, store, known):
+            raise PlatformError(
+                f"Project {known} at {server.url} holds this campaign, and its description no longer says so. Put the "
+                f"line '{mark}' back into the description; or delete that project, and a new one is made."
+            )
+    return min((one["id"] for one in _projects(server) if mark in (one["description"] or "")), default=None)
 
 
 def make_project(server: Server, folder: Folder, store: Store, config: str) -> int:
@@ -138,6 +140,15 @@ def _known(store: Store) -> int | None:
     return None if project is None else int(project)
 
 
+def _holds_ours(server: Server, store: Store, project: int) -> bool:
+    """Whether a task of ours is where we left it: else this is a project of another server, with the same number."""
+    for key, number in external_ids(store).items():
+        with_number = [only("id", "equal", "Number", number)]
+        rows = server.tasks(project, include="id,data", filters=with_number)
+        return any(key_of(row) == key for row in rows)
+    return False
+
+
 def _projects(server: Server) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     page = 1
@@ -150,14 +161,14 @@ def _projects(server: Server) -> list[dict[str, Any]]:
     return found
 
 
-def _exists(server: Server, project: int) -> bool:
+def _project(server: Server, number: int) -> dict[str, Any] | None:
     try:
-        server.wire.get(f"/api/projects/{project}/")
+        found: dict[str, Any] = server.wire.get(f"/api/projects/{number}/").json()
     except Refused as error:
         if error.gone:
-            return False
+            return None
         raise
-    return True
+    return found
 
 
 @contextmanager
