@@ -35,7 +35,8 @@ def test_the_demo_plays_in_label_studio_and_leaves_tasks_for_a_person(tmp_path: 
         assert set(guesses["platform"]) == {"simulated"}
         assert len(guesses) == 72
         assert len(pd.read_csv(out / "results" / "ranking.csv")) == guesses["target_id"].nunique()
-        (you,) = (one for one in read_accounts(data / "accounts.csv") if one.email == "you@example.com")
+        assert read_accounts(data / "accounts.csv") == []  # nobody invented is among the accounts that `up` offers
+        (you,) = (one for one in read_accounts(data / "demo.csv") if one.email == "you@example.com")
         url = f"http://127.0.0.1:{port}"
         with httpx.Client(base_url=url, auth=Bearer(url, you.token), trust_env=False) as mine:
             rows = mine.get("/api/tasks/", params={"project": 1, "fields": "all", "page_size": 100}).json()["tasks"]

@@ -7,6 +7,7 @@ import csv
 from imitable.campaign import Folder
 from imitable.game.finishing import completion_code
 from imitable.game.hosts import prolific_address
+from imitable.platforms.label_studio.desks import FILE
 
 
 def invitations(folder: Folder, address: str) -> list[str]:
@@ -21,6 +22,12 @@ def invitations(folder: Folder, address: str) -> list[str]:
             f"Prolific, study URL: {prolific_address(base)}",
             f"Prolific, completion codes: {done} (finished), {stopped} (stopped early, paid pro rata)",
         ]
+    if platforms.label_studio is not None and (folder.path / FILE).exists():
+        said.append(f"Label Studio: each annotator's address is in {folder.path / FILE}.")
+    elif platforms.label_studio is not None:
+        said.append(
+            f"Label Studio: let this run, and beside it: imitable publish {folder.path} --platform label-studio"
+        )
     if platforms.mturk is not None and not platforms.mturk.sites:
         said.append("MTurk-style: nobody can come before [platform.mturk] worker_sites names a site.")
     elif platforms.mturk is not None:

@@ -78,10 +78,10 @@ def demo(
     with progress("Starting Label Studio", 0):
         server = up(data, annotators=0, port=port)
     names = [f"player-{number:02d}@{tables.SIMULATED_DOMAIN}" for number in range(1, players + 1)]
-    with progress("Making accounts", 0):
+    with progress("Making accounts", 0):  # in a file of their own: the accounts of `up` are for campaigns with people
         known = {
             one.email: one
-            for one in make_accounts(server.url, data / "accounts.csv", admin=server.admin, emails=[*names, YOU])
+            for one in make_accounts(server.url, data / "demo.csv", admin=server.admin, emails=[*names, YOU])
         }
     campaign.mkdir(parents=True)
     (out / _MARK).touch()
