@@ -219,6 +219,16 @@ def test_tasks_that_were_removed_or_are_not_ours_are_said(here: OnLabelStudio, a
     assert len(here.guesses()) == ROUNDS
 
 
+def test_a_task_put_there_for_each_that_was_removed_hides_neither(here: OnLabelStudio) -> None:
+    """The number of tasks is then what it was; their numbers are not."""
+    here.collect()
+    gone, row, admin = here.of(here.people[0]).external_id, here.there()[-1], here.real.client()
+    admin.delete(f"/api/tasks/{gone}/")
+    admin.post(f"/api/projects/{here.project}/import", json=[{"data": row["data"]}])
+    for _ in range(2):
+        assert {one.kind for one in here.collect().findings} == {"missing", "strange"}
+
+
 def test_one_annotation_that_breaks_the_servers_lists_hides_no_other(
     here: OnLabelStudio, ann: Account, bob: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,7 +63,9 @@ def pull(server: Server, store: Store, project: int, progress: Progress) -> Ther
                 _note(connection, [row for row in rows if row["id"] in key_of], key_of, who)
             latest = max(filter(None, (latest, *(_time(row["updated_at"]) for row in rows))), default=None)
             advance(len(rows))
-    if since is not None:
+    if since is not None and total == len(key_of) and server.holds_all(project, key_of):
+        everything = set(key_of)
+    elif since is not None:
         everything = {row["id"] for row in server.tasks(project, include="id", page=_IDS)}
     gone = frozenset(key for key, number in noted.items() if number not in everything)
     up_to = min(filter(None, (latest, started, *(_time(row["updated_at"]) for row in unreadable))), default=None)
