@@ -55,3 +55,12 @@ def test_links_made_for_another_address_are_noticed(tmp_path: Path) -> None:
     assert f"imitable publish {tmp_path}" in said
     publish(tmp_path, places=1)
     assert len(about_links(moved, "http://127.0.0.1:8000")) == 1
+
+
+def test_label_studio_is_published_beside_the_game_and_then_has_addresses(tmp_path: Path) -> None:
+    folder = invented_campaign(tmp_path, more="[platform.label_studio]\n")
+    [said] = invitations(folder, "http://127.0.0.1:8000")
+    assert said.endswith(f"imitable publish {tmp_path} --platform label-studio")
+    (tmp_path / "label-studio.csv").touch()
+    [said] = invitations(folder, "http://127.0.0.1:8000")
+    assert said.endswith(f"{tmp_path / 'label-studio.csv'}.")

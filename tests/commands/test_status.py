@@ -79,3 +79,11 @@ def test_a_campaign_that_nobody_is_invited_to_asks_for_links(table: Callable[...
     seen = status(here.folder.path)
     assert seen.places == {}
     assert seen.next_step == f"imitable publish {here.folder.path} --platform web"
+
+
+def test_a_campaign_in_label_studio_asks_to_be_published_there(table: Callable[..., Table]) -> None:
+    here = table(links=0, more="[platform.label_studio]\n")
+    told = (
+        f"imitable serve {here.folder.path}, and beside it imitable publish {here.folder.path} --platform label-studio"
+    )
+    assert status(here.folder.path).next_step == told

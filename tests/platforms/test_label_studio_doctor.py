@@ -206,5 +206,5 @@ def test_the_doctor_writes_the_configuration_of_nginx(campaign: OnLabelStudio, t
     asked = ["label-studio", "doctor", str(campaign.folder.path), "--nginx", str(tmp_path / "ls.conf")]
     shown = CliRunner().invoke(app, [*asked, "--listen", "8099"])
     assert shown.exit_code == 0, shown.output
-    assert "proxied = true" in shown.output
+    assert "under [platform.label_studio], set proxied = true" in shown.output
     assert "listen 8099;" in (tmp_path / "ls.conf").read_text(encoding="utf-8")

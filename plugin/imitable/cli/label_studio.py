@@ -125,7 +125,8 @@ def doctor(
         out.print(f"  [{colours[check.word]}]{check.word:<5}[/]  {plain(check.said)}")
     if nginx is not None:
         where = plain(str(nginx))
-        out.print(f"Wrote {where}; how to use it stands in it. Then, under [platform.label_studio], set proxied = true")
+        table = plain("[platform.label_studio]")
+        out.print(f"Wrote {where}; how to use it stands in it. Then, under {table}, set proxied = true")
         out.print("and public_url = the address that annotators open, and publish again: label-studio.csv has theirs.")
     if not seen.ready:
         raise typer.Exit(4)

@@ -56,6 +56,7 @@ def status(directory: Path) -> Status:
             targets = count(tables.targets)
             links = count(tables.links)
             sittings = count(tables.sittings, _came())
+            reserved = count(tables.sittings)
             money = standing(connection, folder)
             finished = count(tables.episodes, tables.episodes.c.completed_at.is_not(None))
             begun = count(tables.episodes, tables.BEGUN)
@@ -75,6 +76,8 @@ def status(directory: Path) -> Status:
         step = f"imitable build {directory}"
     elif not offered:
         step = f"imitable publish {directory} --platform web"
+    elif [one.platform for one in offered] == ["label-studio"] and reserved == 0:
+        step = f"imitable serve {directory}, and beside it imitable publish {directory} --platform label-studio"
     elif guesses == 0:
         step = f"imitable serve {directory}, and " + ("send people their links" if links else "invite as it says")
     elif not missing:
