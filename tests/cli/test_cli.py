@@ -163,3 +163,12 @@ def test_a_build_stopped_by_ctrl_c_says_how_to_finish_it_and_exits_with_3(
     shown = CliRunner().invoke(app, ["build", str(tmp_path)])
     assert shown.exit_code == 3
     assert f"imitable build {tmp_path}" in shown.output
+
+
+def test_a_build_says_how_to_publish_where_campaign_toml_says(small_campaign: Path) -> None:
+    shown = CliRunner().invoke(app, ["build", str(small_campaign)])
+    assert f"Next: imitable publish {small_campaign} --platform web" in shown.output
+    with (small_campaign / "campaign.toml").open("a", encoding="utf-8") as file:
+        file.write("\n[platform.label_studio]\n")
+    shown = CliRunner().invoke(app, ["build", str(small_campaign)])
+    assert f"publish {small_campaign} --platform label-studio" in shown.output

@@ -40,6 +40,7 @@ def build(
     """
     from imitable.cli.printing import bar, out
     from imitable.commands.build import build as make
+    from imitable.commands.status import status
 
     where = plain(str(directory))
     try:
@@ -56,7 +57,7 @@ def build(
     for note in done.notes:
         out.print(f"  note: {plain(note)}")
     out.print(f"Look at it: [bold]imitable inspect {where}[/], and at what annotators see: imitable preview {where}")
-    out.print(f"Next: [bold]imitable publish {where} --platform web[/]")
+    out.print(f"Next: [bold]{plain(status(directory).next_step)}[/]", soft_wrap=True)
 
 
 def verify(
