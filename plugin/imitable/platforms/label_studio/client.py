@@ -62,20 +62,22 @@ class Server:
         """
         after, size = 0, page
         while True:
+            items = [*filters, only("id", "greater", "Number", after)]
             try:
-                rows = self._page(project, after, size, include, whole, filters, patient=size == page)
+                answer = self._ask(project, items, size, include, whole=whole, patient=size == page)
             except Refused as error:
                 if not (error.unsure and whole):
                     raise
                 if size > 1:
                     size //= 2
                     continue
-                rows = self._page(project, after, 1, "id,updated_at,annotations", True, filters)
-                for row in rows:
+                answer = self._ask(project, items, 1, "id,updated_at,annotations", whole=True)
+                for row in answer["tasks"]:
                     self._read_singly(row)
+            rows: list[Row] = answer["tasks"]
             if rows:
                 yield rows
-            if len(rows) < size:
+            if not rows or len(rows) >= answer["total"]:  # of those after `after`; a server may give smaller pages than asked for
                 return
             after, size = rows[-1]["id"], min(page, size * 2)
 
@@ -91,28 +93,15 @@ class Server:
             else:
                 runs.append([number, number])
         return len(runs) <= _RUNS and all(
-            self._ask(project, 1, "id", False, [only("id", "in", "Number", {"min": first, "max": last})])["total"]
+            self._ask(project, [only("id", "in", "Number", {"min": first, "max": last})], 1, "id")["total"]
             == last - first + 1
             for first, last in runs
         )
 
-    def _page(
-        self,
-        project: int,
-        after: int,
-        size: int,
-        include: str,
-        whole: bool,
-        filters: Sequence[Row],
-        patient: bool = True,
-    ) -> list[Row]:
-        items = [*filters, only("id", "greater", "Number", after)]
-        found: list[Row] = self._ask(project, size, include, whole, items, patient)["tasks"]
-        return found
-
     def _ask(
-        self, project: int, size: int, include: str, whole: bool, items: Sequence[Row], patient: bool = True
+        self, project: int, items: Sequence[Row], size: int, include: str, *, whole: bool = False, patient: bool = True
     ) -> Row:
+        """The first `size` tasks that all these filters let through, and how many these are in `total`."""
         answer: Row = self.wire.get(
             "/api/tasks/",
             params={
