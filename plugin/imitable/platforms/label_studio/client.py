@@ -77,7 +77,7 @@ class Server:
             rows: list[Row] = answer["tasks"]
             if rows:
                 yield rows
-            if not rows or len(rows) >= answer["total"]:  # of those after `after`; a server may give smaller pages than asked for
+            if not rows or len(rows) >= answer["total"]:  # of those after `after`: pages may be smaller
                 return
             after, size = rows[-1]["id"], min(page, size * 2)
 
