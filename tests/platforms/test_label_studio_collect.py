@@ -342,7 +342,7 @@ def test_a_storm_of_5xx_while_collecting_is_waited_out_or_said_and_nothing_is_lo
         proxy.faults = [Fault("GET", "/api/", "status", status=503)]
         with pytest.raises(PlatformError, match=r"failed \(GET .*Look into its log"):
             here.collect()
-        proxy.faults = [Fault("GET", "/api/tasks", "status", status=503, times=2)]
+        proxy.faults = [Fault("GET", "/api/", "status", status=503, times=2)]
         assert here.collect().findings == ()
     assert answers(here) == [(4, 2, "trees")]
 
