@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 import sys
@@ -28,12 +29,13 @@ def test_the_demo_plays_in_label_studio_and_leaves_tasks_for_a_person(tmp_path: 
     try:
         done = subprocess.run([sys.executable, "-m", "imitable", *command], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-        assert "made 72 guesses" in done.stdout
+        made = int(re.search(r"made (\d+) guesses", done.stdout)[1])  # type: ignore[index]
+        assert made in range(24, 73, 12)  # whole episodes: each plays one at least, and may leave before another
         assert "found 0 differences" in done.stdout
         assert "simulated players: nothing here is about people" in done.stdout
         guesses = pd.read_csv(out / "export" / "guesses.csv")
         assert set(guesses["platform"]) == {"simulated"}
-        assert len(guesses) == 72
+        assert len(guesses) == made
         assert len(pd.read_csv(out / "results" / "ranking.csv")) == guesses["target_id"].nunique()
         assert read_accounts(data / "accounts.csv") == []  # nobody invented is among the accounts that `up` offers
         (you,) = (one for one in read_accounts(data / "demo.csv") if one.email == "you@example.com")
