@@ -30,6 +30,8 @@ class Block:
     """The input of the MLP's output projection, whose coordinates are the neurons."""
     mlp_width: int = 0
     """Number of neurons."""
+    mlp_up: tuple[str, ...] = ()
+    """Paths of the modules that the neurons' input goes into: one, or a gate and an up projection."""
     mlp_refused: str = ""
     """Why there is no `mlp`, ending with the next action."""
     attention: Tap | None = None
@@ -172,18 +174,19 @@ def _mlp(found: Block, block: Any, hidden: int, seen: Pass) -> Block:
             f"several modules may be its MLP's output projection ({several}). "
             "Choose a transformer with one MLP in every block."
         )
-    elif not _has_up(own, back[ran[-1]], hidden, seen):
+    elif not (up := _up(own, back[ran[-1]], hidden, seen)):
         reason = f"{ran[-1]} is not the second layer of an MLP. Choose a transformer with an MLP in every block."
     elif not has_plain_weight(back[ran[-1]]):
         reason = f"{ran[-1]} is quantised or has no plain weight matrix. Choose unquantised weights."
     else:
         width = (linear_shape(back[ran[-1]]) or (0, 0))[0]
-        return replace(found, mlp=Tap(f"{found.path}.{ran[-1]}", "input"), mlp_width=width)
+        paths = tuple(f"{found.path}.{name}" for name in up)
+        return replace(found, mlp=Tap(f"{found.path}.{ran[-1]}", "input"), mlp_width=width, mlp_up=paths)
     return replace(found, mlp_refused=reason)
 
 
-def _has_up(own: dict[str, Any], down: Any, hidden: int, seen: Pass) -> bool:
-    """Whether the layer before an MLP's output projection is one: an up projection, with or without a gate.
+def _up(own: dict[str, Any], down: Any, hidden: int, seen: Pass) -> list[str]:
+    """The layer before an MLP's output projection: an up projection, with or without a gate. Empty if it is none.
 
     These run right before `down`, are given one input as wide as the model, and make one or two numbers a neuron.
     """
@@ -196,7 +199,9 @@ def _has_up(own: dict[str, Any], down: Any, hidden: int, seen: Pass) -> bool:
     up = [linear_shape(call.module) or (0, 0) for call in calls[first:at]]
     # in an MLP as wide as the model, anything else that leads to this width may be the output projection too
     alone = width != hidden or not any((linear_shape(call.module) or (0, 0))[1] == hidden for call in calls[:first])
-    return alone and {inputs for inputs, _ in up} == {hidden} and sum(made for _, made in up) in (width, 2 * width)
+    fits = {inputs for inputs, _ in up} == {hidden} and sum(made for _, made in up) in (width, 2 * width)
+    modules = [call.module for call in calls[first:at]]
+    return [name for each in modules for name, part in own.items() if part is each] if alone and fits else []
 
 
 def _attention(found: Block, block: Any, config: Any, seen: Pass) -> Block:

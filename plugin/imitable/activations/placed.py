@@ -11,7 +11,8 @@ class Placed:
     """Named float32 arrays. Their copies on a GPU are made once; pickles hold the arrays alone."""
 
     def __init__(self, **arrays: Floats | None) -> None:
-        self._arrays = {name: array for name, array in arrays.items() if array is not None}
+        self.arrays = {name: array for name, array in arrays.items() if array is not None}
+        """As they were given."""
         self._copies: dict[Any, dict[str, Any]] = {}
 
     def on(self, device: Any) -> dict[str, Any]:
@@ -19,11 +20,11 @@ class Placed:
         import torch
 
         if device not in self._copies:
-            self._copies[device] = {name: torch.from_numpy(each).to(device) for name, each in self._arrays.items()}
+            self._copies[device] = {name: torch.from_numpy(each).to(device) for name, each in self.arrays.items()}
         return self._copies[device]
 
     def __getstate__(self) -> dict[str, Floats]:
-        return self._arrays
+        return self.arrays
 
     def __setstate__(self, arrays: dict[str, Floats]) -> None:
         self.__init__(**arrays)  # type: ignore[misc]  # the state is what it was made from

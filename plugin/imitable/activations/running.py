@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,19 @@ _DEVICE_BATCH_TOKENS = 2**16
 """An accelerator wants more at a time than a processor."""
 
 
+class Task(Protocol):
+    """Something to compute of every shard, which can be sent to another process."""
+
+    @property
+    def dtype(self) -> Dtype:
+        """What the model is run in."""
+        ...
+
+    def __call__(self, loaded: Loaded, shard: Shard) -> dict[str, Any]:
+        """Arrays or their like, by name."""
+        ...
+
+
 @dataclass(frozen=True)
 class Work:
     """What to compute of every shard. Can be sent to another process."""
@@ -47,7 +60,7 @@ def moments(loaded: Loaded, shard: Shard, work: Work) -> dict[str, Moments]:
     import torch
 
     sums = {site.name: Sums(site.width) for site in work.sites}
-    sites = _by_tap(work.sites)
+    sites = by_tap(work.sites)
 
     def take(tap: Tap, caught: Any, places: Places) -> None:
         rows = torch.from_numpy(np.flatnonzero(shard.focusable[places])).to(caught.device)
@@ -71,7 +84,7 @@ def columns(loaded: Loaded, shard: Shard, work: Work) -> dict[str, Floats]:
     read: dict[str, Floats] = {
         name: np.empty((len(shard.tokens), len(units)), np.float32) for name, units in chosen.items()
     }
-    sites = _by_tap(work.sites)
+    sites = by_tap(work.sites)
 
     def take(tap: Tap, caught: Any, places: Places) -> None:
         for site in sites[tap]:
@@ -174,7 +187,8 @@ def _listening(model: Any, taps: Sequence[Tap], take: Take) -> Iterator[Callable
             handle.remove()
 
 
-def _by_tap(sites: Sequence[Site]) -> dict[Tap, list[Site]]:
+def by_tap(sites: Sequence[Site]) -> dict[Tap, list[Site]]:
+    """Sites by where a hook listens for them."""
     found: dict[Tap, list[Site]] = {}
     for site in sites:
         found.setdefault(site.tap, []).append(site)

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from imitable.activations.anatomy import Anatomy, Block
 from imitable.activations.models import Loaded
 from imitable.activations.placed import Placed
 from imitable.activations.sites import Site, Tap
 from imitable.errors import CampaignError
-from imitable.targets import SaeArchitecture, SaeFile, SaeNormalization, kind_of_site
+from imitable.targets import Floats, SaeArchitecture, SaeFile, SaeNormalization, kind_of_site
 
 _AT_ONCE = 2**25
 """Pre-activations held at one time where all latents must be known: 128 MB."""
@@ -46,6 +48,22 @@ class Latents:
         if self.architecture == "jumprelu":
             return torch.relu(pre) * (pre > own["threshold"])
         return torch.relu(pre)
+
+    def rows(self) -> tuple[Floats, Floats] | None:
+        """What every latent reads of the (normalised) stream: a matrix (d_sae, d_in) and biases (d_sae,), before what
+        makes it zero or more. For gated ones that of their magnitude. None after layer_norm, which is not linear.
+        """
+        if self.normalization == "layer_norm":
+            return None
+        parts = self.placed.arrays
+        weight, bias = parts["W_enc"].T, parts["b_mag" if self.architecture == "gated" else "b_enc"]
+        if self.architecture == "gated":
+            weight = weight * np.exp(parts["r_mag"])[:, None]
+        if "b_dec" in parts:
+            bias = bias - weight @ parts["b_dec"]
+        if self.architecture == "topk" and "decoder_norm" in parts:
+            weight, bias = weight * parts["decoder_norm"][:, None], bias * parts["decoder_norm"]
+        return weight, bias
 
     def _normalized(self, x: Any) -> Any:
         if self.normalization == "constant_norm_rescale":

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+
 from imitable.activations.anatomy import Anatomy
 from imitable.activations.placed import Placed
 from imitable.activations.sites import Site, Tap
 from imitable.errors import CampaignError
-from imitable.targets import Vectors, kind_of_site
+from imitable.targets import Floats, Vectors, kind_of_site
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +32,15 @@ class Linear:
             x = x / parts["scale"]
         read = x @ parts["weight"][rows].T
         return read + parts["bias"][rows] if "bias" in parts else read
+
+    def rows(self) -> tuple[Floats, Floats]:
+        """All units as one matrix (n, d) and biases (n,): mean and scale are folded in."""
+        parts = self.placed.arrays
+        weight: Floats = parts["weight"] / parts["scale"] if "scale" in parts else parts["weight"]
+        bias: Floats = parts["bias"] if "bias" in parts else np.zeros(len(weight), np.float32)
+        if "mean" in parts:
+            bias = bias - weight @ parts["mean"]
+        return weight, bias
 
 
 def vector_site(

@@ -98,6 +98,45 @@ def watch(loaded: Loaded, blocks: Sequence[Any]) -> Pass:
     return seen
 
 
+@dataclass(frozen=True)
+class Glimpse:
+    """One run of one module: its first argument and its result, (tokens, d) in float32."""
+
+    name: str
+    module: Any
+    given: Any
+    made: Any
+
+
+def glimpse(loaded: Loaded, names: Sequence[str]) -> list[Glimpse]:
+    """Run the model on nine different tokens and see what modules make of what they are given, in order.
+
+    Modules that are given or return anything but one tensor are left out. Leaves no hook behind.
+    """
+    import torch
+
+    seen: list[Glimpse] = []
+
+    def note(name: str) -> Any:
+        def noted(module: Any, args: Any, out: Any) -> None:
+            if args and isinstance(args[0], torch.Tensor) and isinstance(out, torch.Tensor):
+                flat = [each.detach().float().clone().reshape(-1, each.shape[-1]) for each in (args[0], out)]
+                seen.append(Glimpse(name, module, *flat))
+
+        return noted
+
+    handles = [loaded.model.get_submodule(name).register_forward_hook(note(name)) for name in names]
+    try:
+        last = int(loaded.model.get_input_embeddings().weight.shape[0]) - 1
+        tokens = torch.linspace(last // 8, last, 9).long()[None]
+        with torch.no_grad():
+            loaded.model(input_ids=tokens.to(loaded.device))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return seen
+
+
 def arrives(call: Call, heads: int, head_dim: int) -> bool:
     """Whether a module was given the latest product as it is: one vector a head and token, head after head."""
     import torch

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from imitable.activations.models import Loaded, load_model
-from imitable.activations.running import Work, one_thread
+from imitable.activations.running import Task, one_thread
 from imitable.activations.shards import Shard
 from imitable.campaign import Model
 from imitable.errors import MissingExtra, ModelError
@@ -30,7 +30,7 @@ _GIL_BOUND = 10_000_000
 class Workers(Protocol):
     """Runs one piece of work on many shards."""
 
-    def map(self, work: Work, shards: Iterable[Shard]) -> Iterator[dict[str, Any]]:
+    def map(self, work: Task, shards: Iterable[Shard]) -> Iterator[dict[str, Any]]:
         """The result of every shard, in order. Shards are asked for a few ahead, never all at once."""
         ...
 
@@ -46,7 +46,7 @@ class Threads:
     loaded: Loaded
     count: int | None = None
 
-    def map(self, work: Work, shards: Iterable[Shard]) -> Iterator[dict[str, Any]]:
+    def map(self, work: Task, shards: Iterable[Shard]) -> Iterator[dict[str, Any]]:
         """As `Workers.map`."""
         self.loaded.in_dtype(work.dtype)  # made here, and not by every thread
         with one_thread():
@@ -99,7 +99,7 @@ class RayWorkers:
         self._ray = ray
         self._actors = [actor.remote(spec, base, sha256) for _ in range(gpus or max(1, int(have.get("CPU", 1))))]
 
-    def map(self, work: Work, shards: Iterable[Shard]) -> Iterator[dict[str, Any]]:
+    def map(self, work: Task, shards: Iterable[Shard]) -> Iterator[dict[str, Any]]:
         """As `Workers.map`."""
         sent = self._ray.put(work)
         turn = iter(range(10**12))
@@ -147,7 +147,7 @@ class _Worker:
                 "machines the same folder, or a hub name with a revision."
             )
 
-    def work(self, work: Work, shard: Shard) -> dict[str, Any] | ModelError:
+    def work(self, work: Task, shard: Shard) -> dict[str, Any] | ModelError:
         if self.refusal is not None:
             return self.refusal
         try:
