@@ -43,6 +43,11 @@ class HostilePlatform:
     known: dict[str, datetime] = field(default_factory=dict)
     """When each operation id was first done."""
     approved: dict[str, datetime] = field(default_factory=dict)
+    next_faults: list[str] = field(default_factory=list)
+    """What becomes of the next requests, in place of chance: `before`, `after`, `killed before`, `killed after`, or
+    nothing."""
+    lags: float | None = None
+    """How far its list lags, as a share of `settling`; by chance where it is not set."""
 
     def approve(self, payout: Payout) -> Answer:
         return self._hostile([payout], lambda: self.approved.setdefault(payout.assignment, self.now))[0]
@@ -65,11 +70,12 @@ class HostilePlatform:
             self.paid.append((self.now, one.assignment, tag, one.amount.minor))
 
     def _hostile(self, payouts: Sequence[Payout], work: object) -> list[Answer]:
-        fault = (
-            self.rng.choice(["before", "after", "killed before", "killed after"])
-            if self.rng.random() < self.faults
-            else ""
-        )
+        if self.next_faults:
+            fault = self.next_faults.pop(0)
+        elif self.rng.random() < self.faults:
+            fault = str(self.rng.choice(["before", "after", "killed before", "killed after"]))
+        else:
+            fault = ""
         if fault == "killed before":
             raise Killed
         if fault != "before":
@@ -81,7 +87,7 @@ class HostilePlatform:
 
     def list_payments(self, payouts: Sequence[Payout]) -> Sequence[Seen]:
         wanted = {one.assignment for one in payouts}
-        lag = self.settling * float(self.rng.random())
+        lag = self.settling * (float(self.rng.random()) if self.lags is None else self.lags)
         bonuses = [
             Seen(assignment, "bonus", Money(minor, "USD"), tag)
             for at, assignment, tag, minor in self.paid

@@ -43,6 +43,8 @@ class Line:
     """Of the last attempt."""
     started_at: datetime | None
     """When the last attempt began."""
+    heard_at: datetime | None
+    """When something was last noted of it: an answer, or that it was asked for again."""
     batch_id: str | None
     fee: Money | None
     said: Mapping[str, Any]
@@ -52,6 +54,11 @@ class Line:
     def doubtful(self) -> bool:
         """Whether it may have been paid, and may not."""
         return self.stand in ("sending", "unknown")
+
+    @property
+    def asked_at(self) -> datetime | None:
+        """The latest moment at which the platform may have been asked to pay it."""
+        return max((at for at in (self.started_at, self.heard_at) if at is not None), default=None)
 
     @property
     def payable(self) -> bool:
@@ -123,6 +130,7 @@ def _line(row: Any, attempts: Sequence[Any], learnt: Mapping[str, Any]) -> Line:
         attempts=len(attempts),
         operation_id=None if last is None else last.operation_id,
         started_at=None if last is None else last.started_at,
+        heard_at=None if outcome is None else outcome.seen_at,
         batch_id=None if last is None else last.batch_id,
         fee=None if outcome is None or outcome.fee is None else Money(outcome.fee, row.currency),
         said={} if outcome is None else outcome.facts,

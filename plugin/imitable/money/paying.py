@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
 
 from imitable.campaign import Folder
 from imitable.errors import MoneyError
@@ -80,16 +81,20 @@ class Paymaster:
             if line.stand == "paid":
                 taken_from(listed, line)
         answers: list[Answer] = []
+        again: list[Payout] = []
         for line in doubtful:
             payout = payouts[line.obligation_id]
             if taken_from(listed, line):
                 answers.append(Answer(payout.operation_id, "paid", {"found": "in the platform's list"}))
             elif self._known_again(line):
-                answers.append(self._once_more(payout))
+                again.append(payout)
             elif self._absent(line):
                 answers.append(Answer(payout.operation_id, "absent", {"found": "not in the platform's list"}))
+        asking = [Answer(payout.operation_id, "unknown", {"asked": "again"}) for payout in again]
         with self.store.write() as connection:
-            learn(connection, answers, now=self.clock())
+            learn(connection, [*answers, *asking], now=self.clock())
+        for payout in again:
+            answers += self._asked([payout], partial(self._once_more, payout))
         return sum(answer.state != "unknown" for answer in answers)
 
     def pay(self, wanted: Sequence[Line]) -> Round:
@@ -137,10 +142,7 @@ class Paymaster:
             Answer(payout.operation_id, "failed", {"found": held[payout.operation_id].why}) for _, payout in never
         ]
         if never:
-            now = self.clock()
-            with self.store.write() as connection:
-                begin(connection, never, endpoint=self.payer.endpoint, batch=None, now=now)
-                learn(connection, refused, now=now)
+            self._write_down(never, refused)
         later = [one.why for one in held.values() if not one.final]
         return [one for one in sending if one[1].operation_id not in held], refused, later
 
@@ -190,14 +192,25 @@ class Paymaster:
     ) -> Sequence[Answer]:
         """Write down, commit, send once, write down what was said."""
         alone = batch is None or batch.batch_id == sending[0][1].operation_id
-        with self.store.write() as connection:
-            begin(
-                connection,
-                sending,
-                endpoint=self.payer.endpoint,
-                batch=None if alone or batch is None else batch.batch_id,
-                now=self.clock(),
-            )
+        self._write_down(sending, batch=None if alone or batch is None else batch.batch_id)
+        return self._asked([payout for _, payout in sending], send)
+
+    def _write_down(self, sending: Sequence[Sending], answers: Sequence[Answer] = (), *, batch: str | None = None) -> None:
+        """Begin attempts, with what is known of them at once. Raises MoneyError for one that was begun before."""
+        now = self.clock()
+        try:
+            with self.store.write() as connection:
+                begin(connection, sending, endpoint=self.payer.endpoint, batch=batch, now=now)
+                learn(connection, answers, now=now)
+        except IntegrityError as error:
+            what = "one of these payments" if batch is None else f"one of these payments, or the batch {batch},"
+            raise MoneyError(
+                f"Another run has begun to send {what} already. Nothing of it was sent by this one. See where it "
+                "stands with: imitable pay"
+            ) from error
+
+    def _asked(self, payouts: Sequence[Payout], send: Callable[[], Sequence[Answer]]) -> list[Answer]:
+        """Send what is written down, once, and write down what was said."""
         try:
             answers = {answer.operation_id: answer for answer in send()}
         except Exception as error:  # a payer that breaks its word: it may have been paid
@@ -207,17 +220,17 @@ class Paymaster:
             failure = "no answer for this one"
         learnt = [
             answers.get(payout.operation_id) or Answer(payout.operation_id, "unknown", {"error": failure})
-            for _, payout in sending
+            for payout in payouts
         ]
         with self.store.write() as connection:
             learn(connection, learnt, now=self.clock())
         return learnt
 
-    def _once_more(self, payout: Payout) -> Answer:
+    def _once_more(self, payout: Payout) -> Sequence[Answer]:
         """The same request with the same operation id, which the platform does not do twice."""
         if payout.kind == "base":
-            return self.payer.approve(payout)
-        return self.payer.bonus(Batch(payout.operation_id, [payout], payout.amount))[0]
+            return self._approve(payout)
+        return self.payer.bonus(Batch(payout.operation_id, [payout], payout.amount))
 
     def _known_again(self, line: Line) -> bool:
         if line.kind == "base":
@@ -228,8 +241,8 @@ class Paymaster:
 
     def _absent(self, line: Line) -> bool:
         """Whether not being in the platform's list means that it was not paid."""
-        started = line.started_at
-        return self.payer.tells_all and started is not None and self.clock() - started > self.payer.settling
+        asked = line.asked_at
+        return self.payer.tells_all and asked is not None and self.clock() - asked > self.payer.settling
 
     def _names(self) -> dict[str, str]:
         with self.store.read() as connection:
