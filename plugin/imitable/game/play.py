@@ -29,7 +29,7 @@ from imitable.game.sessions import (
 from imitable.game.showing import Record, Showing, end_sitting, find_episode, find_sitting
 from imitable.game.signed_links import SignedLinks
 from imitable.game.views import Done, Landing, Progress, Reveal, View
-from imitable.store import Store, insert_once, tables
+from imitable.store import Store, insert_once, promised, tables
 from imitable_aggregation import scoring
 
 LONGEST_EXPLANATION = 1000
@@ -91,7 +91,7 @@ class Game:
     def _landing(self, entry: Entry | None, code: str) -> Landing | Done:
         """The first page; without an entry, what is seen by someone who has not accepted the task."""
         config = self.folder.config
-        known = None
+        known, pay = None, self.folder.config.pay
         if entry is not None and entry.assignment:
             with self.store.read() as connection:
                 known = find_sitting(connection, sitting_id_of(self.folder, entry.platform, entry.assignment))
@@ -100,6 +100,8 @@ class Game:
                     raise GameError("refused.not_your_task")
                 if known is not None and known.ended_at is not None:
                     return self.show.done(connection, known.sitting_id)
+                if known is not None:
+                    pay = promised(connection, pay, known.pay_rule)
         platform = "mturk" if entry is None else entry.platform
         paid = entry is None or bool(entry.platform_id)
         return Landing(
@@ -112,7 +114,7 @@ class Game:
             low=self.content.low,
             consent=self.consent,
             contact=config.study.contact,
-            pay=pay_said(config.pay, self.texts, platform=platform) if paid else "",
+            pay=pay_said(pay, self.texts, platform=platform) if paid else "",
             resumed=known is not None,
             preview=entry is None,
         )

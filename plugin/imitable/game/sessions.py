@@ -15,7 +15,7 @@ from sqlalchemy.engine import Row
 from imitable.campaign import Folder
 from imitable.errors import GameError
 from imitable.game.hosts import Entry
-from imitable.store import Store, insert_once, tables
+from imitable.store import Store, insert_once, keep_rule, tables
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,8 @@ def open_sitting(
 ) -> tuple[str, bool]:
     """Begin the sitting of an assignment, or find the one that was begun. Returns its id, and True if it is new.
 
+    What [pay] promises at that moment is what it will be owed.
+
     Raises GameError when the assignment was begun by another person: ids in an address are unsigned.
     """
     sitting_id = sitting_id_of(folder, entry.platform, entry.assignment)
@@ -99,7 +101,10 @@ def open_sitting(
     ).scalar()
     if owner is not None and owner != annotator_id:
         raise GameError("refused.not_your_task")
+    if owner is not None:
+        return sitting_id, False
     insert_once(connection, tables.identities, identity)
+    sitting["pay_rule"] = keep_rule(connection, folder.config.pay, now=now)
     return sitting_id, insert_once(connection, tables.sittings, sitting)
 
 

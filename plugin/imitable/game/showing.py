@@ -16,7 +16,7 @@ from imitable.game.content import Content, heat_map, reminder
 from imitable.game.finishing import finish_of
 from imitable.game.paying import bonus_said, earned_said
 from imitable.game.views import Done, ExampleText, Past, Progress, Questions, Reveal, Round, View
-from imitable.store import Quick, tables
+from imitable.store import Quick, promised, tables
 from imitable.targets import Polarity
 from imitable_aggregation import scoring
 from imitable_templates.texts import Texts
@@ -136,10 +136,17 @@ class Showing:
                 return self.done(connection, sitting.sitting_id)
             episode = find_episode(connection, sitting.sitting_id)
             assert episode is not None  # noqa: S101  # it was begun in this transaction
-        return self._round(connection, episode, notice=notice, error=error, since=since)
+        return self._round(connection, sitting, episode, notice=notice, error=error, since=since)
 
     def _round(
-        self, connection: Connection, episode: Record, *, notice: str, error: str, since: datetime | None
+        self,
+        connection: Connection,
+        sitting: Record,
+        episode: Record,
+        *,
+        notice: str,
+        error: str,
+        since: datetime | None,
     ) -> Round:
         asked = _ROUND.first(connection, {"episode": episode.episode_id, "trial": episode.done + 1})
         if asked.shown_at is None:
@@ -160,7 +167,7 @@ class Showing:
             first_held_out=asked.trial == episode.open_until + 1,
             notice=notice,
             error=error,
-            bonus=self._bonus() if asked.trial == episode.open_until + 1 else "",
+            bonus=self._bonus(connection, sitting) if asked.trial == episode.open_until + 1 else "",
             history=self._history(episode, rounds, since),
         )
 
@@ -188,9 +195,12 @@ class Showing:
             history=self._history(asked, rounds[: asked.trial - 1], since),
         )
 
-    def _bonus(self) -> str:
+    def _bonus(self, connection: Connection, sitting: Record) -> str:
         """The rule of the bonus; empty where some have come by an open link, who are not paid."""
-        return "" if self.folder.config.platform.web.open else bonus_said(self.folder.config.pay, self.texts)
+        config = self.folder.config
+        if config.platform.web.open:
+            return ""
+        return bonus_said(promised(connection, config.pay, sitting.pay_rule), self.texts)
 
     def _earned(self, connection: Connection, sitting: Record) -> str:
         """What is paid for a sitting that is over; empty for who came by the open link."""
@@ -201,7 +211,8 @@ class Showing:
         if self.folder.config.platform.web.open and sitting.platform == "web" and not connection.execute(mine).first():
             return ""
         stopped = sitting.ended_by == "stopped"
-        return earned_said(self.folder.config.pay, self.texts, platform=sitting.platform, stopped=stopped)
+        pay = promised(connection, self.folder.config.pay, sitting.pay_rule)
+        return earned_said(pay, self.texts, platform=sitting.platform, stopped=stopped)
 
     def _history(self, episode: Record | Asked, rounds: Sequence[Answered], since: datetime | None) -> tuple[Past, ...]:
         polarity = self.content.targets[episode.target_id].polarity

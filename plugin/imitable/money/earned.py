@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, exists, func, or_, select
 
-from imitable.campaign import Folder
+from imitable.campaign import Folder, Pay
 from imitable.money.amounts import Money, digits, read_money
-from imitable.store import tables
+from imitable.store import promised, tables
 from imitable_aggregation import scoring
 
 RULE = "2026-11"
@@ -37,25 +37,30 @@ def earned(connection: Connection, folder: Folder) -> Iterator[Owed]:
     A finished sitting earns [pay] base, whole, also where fewer targets were left than it was to hold. One that was
     stopped earns its share of the rounds, rounded half up; one that we closed earns its base. All earn
     `bonus_per_point` for each point above par over their held-out rounds, never less than nothing, rounded half up
-    once.
+    once. Base and bonus are what [pay] promised when the sitting was opened, whatever stands there now. Who came by the
+    open link was promised nothing.
     """
     config = folder.config
-    currency = config.pay.currency
-    base, per_point = read_money(config.pay.base, currency), Decimal(config.pay.bonus_per_point)
     whole = config.sitting.episodes * config.episode.rounds
+    rules: dict[str | None, Pay] = {}
     above = _above_par(connection)
     counted = _answered(connection)
     sittings = tables.sittings.c
-    for row in connection.execute(
-        select(
-            sittings.sitting_id, sittings.annotator_id, sittings.platform, sittings.assignment, sittings.ended_by
-        ).where(sittings.ended_at.is_not(None), sittings.platform != "simulated")
-    ):
+    links = tables.links.c
+    invited = exists().where(links.platform == sittings.platform, links.platform_id == sittings.assignment)
+    query = select(tables.sittings).where(
+        sittings.ended_at.is_not(None), sittings.platform != "simulated", or_(sittings.platform != "web", invited)
+    )
+    for row in connection.execute(query).all():
+        pay = rules.get(row.pay_rule) or promised(connection, config.pay, row.pay_rule)
+        rules[row.pay_rule] = pay
+        currency = pay.currency
+        base, per_point = read_money(pay.base, currency), Decimal(pay.bonus_per_point)
         who = (row.sitting_id, row.annotator_id, row.platform, row.assignment)
         rounds = counted.get(row.sitting_id, 0)
         if not rounds and row.ended_by != "stopped":
             continue  # reserved, and closed before its annotator came
-        facts: dict[str, object] = {"ended_by": row.ended_by, "rounds": rounds, "of": whole}
+        facts: dict[str, object] = {"ended_by": row.ended_by, "rounds": rounds, "of": whole, "base": pay.base}
         if row.ended_by == "stopped":
             part = min(Decimal(1), Decimal(rounds) / Decimal(whole))
             yield Owed(*who, "partial", base.share(part), facts)
@@ -63,7 +68,8 @@ def earned(connection: Connection, folder: Folder) -> Iterator[Owed]:
             yield Owed(*who, "base", base, facts)
         held_out, points = above.get(row.sitting_id, (0, 0.0))
         bonus = Money(scoring.bonus(points, per_point=per_point, minor_units=digits(currency)), currency)
-        yield Owed(*who, "bonus", bonus, {"held_out": held_out, "points_above_par": round(points, 6)})
+        facts = {"held_out": held_out, "points_above_par": round(points, 6), "per_point": pay.bonus_per_point}
+        yield Owed(*who, "bonus", bonus, facts)
 
 
 def most_bonus(connection: Connection, folder: Folder) -> Money:

@@ -14,6 +14,7 @@ from imitable.store.build_files import (
 )
 from imitable.store.engine import Store, insert_once, open_store
 from imitable.store.exposures import EXPOSURES
+from imitable.store.pay_rules import keep_rule, promised
 from imitable.store.quick import Quick
 
 __all__ = [
@@ -25,9 +26,11 @@ __all__ = [
     "copy_build",
     "holds_items",
     "insert_once",
+    "keep_rule",
     "load_build",
     "money_tables",
     "open_store",
+    "promised",
     "read_build",
     "read_report",
     "store_differs",

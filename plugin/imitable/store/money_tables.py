@@ -88,3 +88,13 @@ outcomes = Table(
     CheckConstraint("state IN ('paid', 'failed', 'unknown', 'absent')", name="state"),
 )
 """What was learnt of an attempt; the last one counts."""
+
+waits = Table(
+    "waits",
+    metadata,
+    Column("wait_id", Integer, primary_key=True, autoincrement=True),
+    Column("obligation_id", ForeignKey(obligations.c.obligation_id), nullable=False, index=True),
+    Column("why", Text, nullable=False),
+    Column("seen_at", TIME, nullable=False),
+)
+"""Why something that is owed could not be sent when it was to be; a row where it is another reason than the last."""

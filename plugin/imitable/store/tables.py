@@ -148,6 +148,17 @@ identities = Table(
 )
 """Who is behind a pseudonym. In no export, page or log."""
 
+pay_rules = Table(
+    "pay_rules",
+    metadata,
+    Column("pay_rule", ID, primary_key=True),
+    Column("currency", String(3), nullable=False),
+    Column("base", String(40), nullable=False),
+    Column("bonus_per_point", String(40), nullable=False),
+    Column("since", TIME, nullable=False),
+)
+"""What [pay] promised at any time, as it stood there. Never changed: what was promised is owed."""
+
 links = Table(
     "links",
     metadata,
@@ -175,11 +186,12 @@ sittings = Table(
     Column("tutorial_step", Integer, nullable=False),
     Column("ended_at", TIME),
     Column("ended_by", String(20)),
+    Column("pay_rule", ID),
     UniqueConstraint("platform", "assignment"),
 )
 """One platform assignment each: money is owed per sitting. `assignment` is its key, `submission` the platform's own id
 of it, `study` of what was offered; `return_to` is the site that is told of its end, and `proven` says whether the
-annotator's identity was signed."""
+annotator's identity was signed. `pay_rule` is what its annotator was promised."""
 
 episodes = Table(
     "episodes",
