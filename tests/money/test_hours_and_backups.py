@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete, update
 
-from hostile_platform import HostilePlatform, mturk_like, owe
+from hostile_platform import HostilePlatform, mturk_like, owe, prolific_like
 from imitable.campaign import Folder
+from imitable.errors import MoneyError
+from imitable.money.amounts import Money
+from imitable.money.earned import Owed
+from imitable.money.ledger import learn, oblige
+from imitable.money.payer import Answer
 from imitable.money.paying import Paymaster
-from imitable.store import Store, open_store
+from imitable.money.reconciling import reconcile
+from imitable.store import Store, money_tables, open_store
 from imitable.testing import invented_campaign
 
 
@@ -46,3 +53,118 @@ def test_a_payment_that_was_sent_again_a_minute_ago_is_not_taken_for_unpaid(camp
     master.pay(master.lines())
     assert len(platform.paid) == 1
     assert [line.stand for line in master.lines()] == ["paid", "nothing", "paid", "paid"]
+
+
+@pytest.mark.parametrize("like", [mturk_like, prolific_like])
+def test_books_that_were_lost_and_computed_otherwise_pay_nobody_for_the_same_work_until_a_person_says_so(
+    campaign: tuple[Folder, Store], like: Callable[[int, float], HostilePlatform]
+) -> None:
+    folder, store = campaign
+    platform = like(0, 0.0)
+    owe(folder, store, platform.name, 3)
+    master = master_of(folder, store, platform)
+    master.pay(master.lines())
+    paid = list(platform.paid)
+    with store.write() as connection:  # the backup knew nothing, and the bonus is another one by now
+        for table in (money_tables.outcomes, money_tables.attempts, money_tables.batches):
+            connection.execute(delete(table))
+        bonus = money_tables.obligations.c
+        connection.execute(
+            update(money_tables.obligations).where(bonus.kind == "bonus", bonus.amount > 0).values(amount=7)
+        )
+    platform.now += timedelta(hours=30)
+    said = master.pay(master.lines())
+    assert "For the work of 2 the platform lists a payment that is in no book of ours" in said.waiting
+    assert platform.paid == paid
+    held = [line for line in master.lines() if line.stand == "failed"]
+    assert [line.said["found"] for line in held] == [
+        "0.01 USD for the same work, not ours",
+        "0.02 USD for the same work, not ours",
+    ]
+    master.pay(master.lines())
+    assert platform.paid == paid
+    with store.write() as connection:  # settle: one of the two is owed besides
+        learn(connection, [Answer(str(held[0].operation_id), "absent", {"decision": 1})], now=platform.now)
+    master.pay(master.lines())
+    assert [(work, minor) for _, work, _, minor in platform.paid] == [("W1", 1), ("W2", 2), ("W1", 7)]
+
+
+def test_a_bonus_that_arrived_after_a_person_said_that_it_had_not_is_not_sent_again(
+    campaign: tuple[Folder, Store],
+) -> None:
+    folder, store = campaign
+    platform = prolific_like(0, 0.0)
+    owe(folder, store, "prolific", 2)
+    platform.next_faults = ["", "", "after"]
+    platform.lags = 1.0
+    master = master_of(folder, store, platform)
+    master.pay(master.lines())
+    [doubtful] = [line for line in master.lines() if line.doubtful]
+    with store.write() as connection:
+        learn(connection, [Answer(str(doubtful.operation_id), "absent", {"decision": 1})], now=platform.now)
+    platform.now += timedelta(hours=2)
+    assert "1 stood in the platform's list already" in master.pay(master.lines()).waiting
+    assert len(platform.paid) == 1
+
+
+def test_a_second_bonus_of_the_same_amount_is_not_taken_for_the_one_in_doubt(campaign: tuple[Folder, Store]) -> None:
+    folder, store = campaign
+    platform = prolific_like(0, 0.0)
+    owe(folder, store, "prolific", 2)
+    platform.next_faults = ["", "", "after"]
+    master = master_of(folder, store, platform)
+    platform.lags = 1.0
+    master.pay(master.lines())
+    with store.write() as connection:
+        who = folder.annotator_id("prolific", "P1")
+        oblige(
+            connection, folder, Owed("s_1", who, "prolific", "W1", "top_up:1", Money(1, "USD"), {}), now=platform.now
+        )
+    lagging = iter([[], platform.paid])  # the payment appears between the two times that the list is read
+    honest = platform.list_payments
+    platform.now += timedelta(hours=2)
+
+    def list_payments(payouts):  # type: ignore[no-untyped-def]
+        platform.lags = 1e6 if not next(lagging) else 0.0
+        return honest(payouts)
+
+    platform.list_payments = list_payments  # type: ignore[method-assign]
+    master.pay(master.lines())
+    platform.list_payments = honest  # type: ignore[method-assign]
+    master.pay(master.lines())
+    stands = {line.kind: line.stand for line in master.lines() if line.assignment == "W1"}
+    assert stands == {"base": "paid", "bonus": "paid", "top_up:1": "paid"}
+    assert [minor for _, _, _, minor in platform.paid] == [1, 1]
+
+
+def test_a_platform_that_paid_another_amount_under_our_reference_is_named(campaign: tuple[Folder, Store]) -> None:
+    folder, store = campaign
+    platform = mturk_like(0, 0.0)
+    owe(folder, store, "mturk", 2)
+    master = master_of(folder, store, platform)
+    master.pay(master.lines())
+    at, work, tag, _ = platform.paid[0]
+    platform.paid[0] = (at, work, tag, 100)
+    platform.now += timedelta(hours=2)
+    lines = master.lines()
+    [only] = reconcile(platform, lines, master.payouts(lines), lambda: platform.now)
+    assert only.kind == "another amount"
+    assert "is in the list of mturk with 1.00 USD" in only.sentence
+
+
+def test_a_batch_that_was_sent_before_is_not_sent_again(campaign: tuple[Folder, Store]) -> None:
+    folder, store = campaign
+    platform = prolific_like(0, 0.0)
+    platform.most_at_once = 1
+    owe(folder, store, "prolific", 3)
+    honest = platform.prepare
+
+    def prepare(payouts):  # type: ignore[no-untyped-def]
+        made = honest(payouts)
+        return type(made)("bulk-1", made.payouts, made.amount)
+
+    platform.prepare = prepare  # type: ignore[method-assign]
+    master = master_of(folder, store, platform)
+    with pytest.raises(MoneyError, match=r"the batch bulk-1, already\. Nothing of it was sent by this one"):
+        master.pay(master.lines())
+    assert len(platform.paid) == 1

@@ -119,9 +119,13 @@ class Paymaster:
                 answers += self._send([(line, payout)], None, partial(self._approve, payout))
         bonuses, found = self._not_in_the_list([one for one in sending if one[0].kind != "base"])
         answers += found
-        if found:
+        there = sum(one.state == "paid" for one in found)
+        if there:
+            waiting = f"{waiting} {there} stood in the platform's list already: booked, and not sent again.".strip()
+        if len(found) > there:
             waiting = (
-                f"{waiting} {len(found)} stood in the platform's list already: booked, and not sent again.".strip()
+                f"{waiting} For the work of {len(found) - there} the platform lists a payment that is in no book of "
+                "ours: look whether it was this one, then 'imitable settle'.".strip()
             )
         for batch in _batches(bonuses, self.payer.most_at_once):
             if not self.payer.remembers and any(answer.state == "unknown" for answer in answers):
@@ -147,31 +151,45 @@ class Paymaster:
         return [one for one in sending if one[1].operation_id not in held], refused, later
 
     def _not_in_the_list(self, bonuses: list[Sending]) -> tuple[list[Sending], list[Answer]]:
-        """What the platform has not paid yet, as far as its list tells; what it has is written down as paid.
+        """What can be sent as far as the platform's list tells; what it has paid already is written down as paid.
 
-        Our books may be older than the platform's: a backup was restored, or somebody paid there by hand. What a person
-        decided to be unpaid is sent all the same.
+        Our books may be older than the platform's: a backup was restored, or somebody paid there by hand. Where the
+        list has a payment for the same work that no book of ours explains, a person has to say whether it was this one:
+        it counts as refused until then.
         """
-        asked = [one for one in bonuses if "decision" not in one[0].said]
-        if not asked:
-            return bonuses, []
+        if not bonuses:
+            return [], []
         lines = self.lines()
-        listed = list(self.payer.list_payments([payout for _, payout in asked]))
+        listed = list(self.payer.list_payments([payout for _, payout in bonuses]))
         for line in lines:
             if line.stand == "paid":
                 taken_from(listed, line)
         uncertain = {line.assignment for line in lines if line.doubtful and line.kind != "base"}
-        there = [one for one in asked if taken_from(listed, replace(one[0], operation_id=one[1].operation_id))]
+        there: list[Sending] = []
+        others: list[Sending] = []
+        for line, payout in bonuses:
+            if line.assignment in uncertain:
+                continue  # what the list shows may be the one in doubt
+            seen = taken_from(listed, replace(line, operation_id=payout.operation_id))
+            if seen is not None and seen.amount == line.amount:
+                there.append((line, payout))
+                continue
+            others.append((line, payout))
+            if seen is not None:
+                listed.append(seen)
+        strange = {seen.assignment: seen.amount for seen in listed if seen.kind == "bonus"}
+        left = [one for one in others if one[0].assignment not in strange or "decision" in one[0].said]
+        held = [one for one in others if one not in left]
         answers = [
             Answer(payout.operation_id, "paid", {"found": "in the platform's list, before it was sent"})
             for _, payout in there
         ]
-        if there:
-            now = self.clock()
-            with self.store.write() as connection:
-                begin(connection, there, endpoint=self.payer.endpoint, batch=None, now=now)
-                learn(connection, answers, now=now)
-        left = [one for one in bonuses if one not in there and one[0].assignment not in uncertain]
+        answers += [
+            Answer(payout.operation_id, "failed", {"found": f"{strange[line.assignment]} for the same work, not ours"})
+            for line, payout in held
+        ]
+        if answers:
+            self._write_down([*there, *held], answers)
         return left, answers
 
     def _approve(self, payout: Payout) -> list[Answer]:
@@ -195,7 +213,9 @@ class Paymaster:
         self._write_down(sending, batch=None if alone or batch is None else batch.batch_id)
         return self._asked([payout for _, payout in sending], send)
 
-    def _write_down(self, sending: Sequence[Sending], answers: Sequence[Answer] = (), *, batch: str | None = None) -> None:
+    def _write_down(
+        self, sending: Sequence[Sending], answers: Sequence[Answer] = (), *, batch: str | None = None
+    ) -> None:
         """Begin attempts, with what is known of them at once. Raises MoneyError for one that was begun before."""
         now = self.clock()
         try:
@@ -275,7 +295,7 @@ def _batches(sending: Sequence[Sending], size: int) -> list[list[Sending]]:
     return [list(batch.values()) for batch in batches]
 
 
-def taken_from(listed: list[Seen], line: Line) -> bool:
+def taken_from(listed: list[Seen], line: Line) -> Seen | None:
     """Take a line's payment out of the list: by our tag where the platform keeps it, else by work, kind and amount."""
     kind = "base" if line.kind == "base" else "bonus"
     for seen in listed:
@@ -285,8 +305,8 @@ def taken_from(listed: list[Seen], line: Line) -> bool:
             same = kind == "base" or seen.amount == line.amount
         if seen.assignment == line.assignment and seen.kind == kind and same:
             listed.remove(seen)
-            return True
-    return False
+            return seen
+    return None
 
 
 def _obligation(operation_id: str) -> str:

@@ -17,9 +17,9 @@ from imitable.money.paying import taken_from
 class Difference:
     """Something that the ledger and the platform do not agree on."""
 
-    kind: Literal["not there", "not ours", "in doubt", "refused"]
-    """`not there`: paid by our books, and not in the platform's list. `not ours`: in its list, and in no book of ours.
-    `in doubt`: it may have been paid. `refused`: the platform did not take it."""
+    kind: Literal["not there", "another amount", "not ours", "in doubt", "refused"]
+    """`not there`: paid by our books, and not in the platform's list. `another amount`: paid otherwise than owed. `not
+    ours`: in its list, and in no book of ours. `in doubt`: it may have been paid. `refused`: it was not taken."""
     annotator_id: str
     amount: Money
     sentence: str
@@ -33,14 +33,19 @@ def reconcile(
     listed = list(payer.list_payments(payouts))
     found: list[Difference] = []
     for line in lines:
-        there = taken_from(listed, line) if line.attempts else False
+        there = taken_from(listed, line) if line.attempts else None
         about = f"{line.kind} of {line.amount} for {line.annotator_id} (operation {line.operation_id})"
         young = line.started_at is not None and clock() - line.started_at <= payer.settling
-        if line.stand == "paid" and not there and not young:
+        if line.stand == "paid" and there is None and not young:
             what = (
                 f"The {about} is paid by our books and not in the list of {payer.name}. Look there before paying again."
             )
             found.append(Difference("not there", line.annotator_id, line.amount, what))
+        elif line.stand == "paid" and there is not None and there.amount != line.amount:
+            what = (
+                f"The {about} is in the list of {payer.name} with {there.amount}. Look there which of the two is right."
+            )
+            found.append(Difference("another amount", line.annotator_id, line.amount, what))
         elif line.doubtful:
             what = (
                 f"The {about} is in doubt: 'imitable pay' asks {payer.name} again; what stays is for 'imitable settle'."
