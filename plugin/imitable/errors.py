@@ -7,6 +7,7 @@
     ├── BuildError                nothing playable came out of a build, or it would overwrite one that was played
     ├── StoreError                the campaign's database
     ├── PlatformError             a platform that is unknown or that refuses
+    │   └── NotOffered            it is certain that nobody was invited
     ├── MoneyError                a payment that must not be made as it is asked for
     ├── GameError                 a request that the game refuses; it says so to the annotator, kindly
     ├── MissingExtra              an optional part of the package is not installed
@@ -45,6 +46,18 @@ class StoreError(ImitableError):
 
 class PlatformError(ImitableError):
     """A platform that is unknown or that refuses."""
+
+
+class NotOffered(PlatformError):
+    """A publication that failed, of which it is certain that it invited nobody: what was set aside for it is free.
+
+    A platform raises any other error where somebody may have been invited; then the money stays aside.
+    """
+
+    def __init__(self, message: str, *, offered: int | None = None) -> None:
+        super().__init__(message)
+        self.offered = offered
+        """Sittings that are offered there all the same, from before; None where only this publication is known of."""
 
 
 class MoneyError(ImitableError):

@@ -7,20 +7,25 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from imitable.campaign import Folder
+from imitable.commands.publish import publish
 from imitable.errors import MoneyError, PlatformError
 from imitable.game.finishing import completion_code
+from imitable.money import Money
+from imitable.money.budget import standing
+from imitable.money.earned import most_bonus
 from imitable.platforms import Platform
 from imitable.platforms.prolific import Prolific
 from imitable.rehearsal.prolific import Fault, StandIn, standing_in
 from imitable.store import Store, open_store
 from imitable.testing import PlatformContract, invented_campaign
-from prolific_campaign import PAY, PUBLIC, campaign_on, of_sittings, rewritten, settings, there, token
+from prolific_campaign import PAY, PUBLIC, OnProlific, campaign_on, of_sittings, rewritten, settings, there, token
 
 __all__ = ["there", "token"]
 
@@ -145,12 +150,22 @@ def test_what_prolific_charges_counts_against_the_cap(token: None, tmp_path: Pat
     with standing_in("--fee", "0.5", "--tax", "0.2") as dear:
         with campaign_on(dear, tmp_path / "a", pay=PAY.replace("4000", "40")) as here:
             with pytest.raises(
-                MoneyError, match=r"takes \(60\.0 %\), 8 places may cost .* cap of 40\.00 USD\. Nothing was"
+                MoneyError, match=r"8 sittings on prolific may cost .* the cap of 40\.00 USD\. Nothing was"
             ):
-                here.publish(8)
+                publish(here.folder.path, platform="prolific", places=8)
             assert dear.state()["studies"] == []
+            each = worst_case_with(here, Decimal("0.6"))
+            assert publish(here.folder.path, platform="prolific", places=4000 // each).sittings == 4000 // each
+            with here.store.read() as connection:
+                assert standing(connection, here.folder).aside.minor == 4000 // each * each
         with campaign_on(dear, tmp_path / "b") as here:
             assert any("fees and tax are 60.0 %" in note for note in here.publish(8).notes)
+
+
+def worst_case_with(here: OnProlific, share: Decimal) -> int:
+    """The most that a sitting costs, in cents, where so much of it comes on top."""
+    with here.store.read() as connection:
+        return (Money(300, "USD") + most_bonus(connection, here.folder)).share(1 + share).minor
 
 
 def test_a_wallet_in_another_currency_is_refused(token: None, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -9,12 +11,15 @@ from pathlib import Path
 
 from imitable.campaign import Folder
 from imitable.commands.folders import built
-from imitable.errors import MoneyError
-from imitable.money.budget import set_aside
+from imitable.errors import ImitableError, MoneyError, NotOffered, PlatformError
+from imitable.money.budget import Aside, give_back, set_aside
 from imitable.money.fairness import fairness
 from imitable.money.ledger import decide, decided
+from imitable.money.turns import in_turn
 from imitable.platforms import Progress, Published, find_platform, silent
 from imitable.store import Store
+
+BUSY = "Another 'imitable publish' or 'imitable close' of this campaign is running. Wait for it, then try again."
 
 
 def publish(
@@ -31,16 +36,33 @@ def publish(
 
     On a platform that pays, and with a [pay] floor_per_hour, a `pilot` of `places` comes first, and the rest is refused
     while an hour of it earned less than the floor; `although` says in writing why it is published all the same. Raises
-    ImitableError subclasses, and then nobody was invited.
+    ImitableError subclasses. What was set aside is free again where it is certain that nobody was invited, and stays
+    aside where somebody may have been; the error says which.
     """
     chosen, now = find_platform(platform), datetime.now(UTC)
     with built(directory, as_configured=True) as (folder, store):
-        if hasattr(chosen, "payer") and not pilot:
-            _refuse_unfair(folder, store, platform, although, dry_run=dry_run)
-        would = chosen.publish(folder, store, places=places, dry_run=True, progress=progress)
-        money = set_aside(store, folder, platform, would.sittings, now=now, dry_run=dry_run)
-        done = would if dry_run else chosen.publish(folder, store, places=places, dry_run=False, progress=progress)
-        return replace(done, notes=(*done.notes, money.warning)) if money.warning else done
+        with nullcontext() if dry_run else in_turn(store, folder, "publish", busy=BUSY):
+            if hasattr(chosen, "payer") and not pilot:
+                _refuse_unfair(folder, store, platform, although, dry_run=dry_run)
+            done = chosen.publish(folder, store, places=places, dry_run=True, progress=progress)
+            aside = set_aside(store, folder, platform, done.sittings, now=now, charged=done.each, dry_run=dry_run)
+            if not dry_run:
+                try:
+                    done = chosen.publish(folder, store, places=places, dry_run=False, progress=progress)
+                except ImitableError as error:
+                    raise _failed(store, platform, aside, error) from error
+        warning = aside.standing.warning
+        return replace(done, notes=(*done.notes, warning)) if warning else done
+
+
+def _failed(store: Store, platform: str, aside: Aside, error: ImitableError) -> ImitableError:
+    """What to raise when a platform did not publish: with what became of the money that was set aside for it."""
+    if isinstance(error, NotOffered):
+        free = give_back(store, platform, aside, offered=error.offered, now=datetime.now(UTC))
+        said = f"Nobody was invited, and the {free} that were set aside for it are free again. " if free.minor else ""
+        return NotOffered(f"{said}{error}", offered=error.offered)
+    said = f"Somebody may have been invited all the same, so {aside.amount} stay set aside. " if aside.places else ""
+    return PlatformError(f"{said}{error}")
 
 
 def _refuse_unfair(folder: Folder, store: Store, platform: str, although: str, *, dry_run: bool) -> None:
@@ -74,9 +96,17 @@ def _refuse_unfair(folder: Folder, store: Store, platform: str, although: str, *
 def publish_files(directory: Path, out: Path, *, places: int | None = None) -> Published:
     """Write Label Studio tasks to import by hand, of one round each and without answers, into the new folder `out`.
 
-    Raises ImitableError subclasses, and then `out` is not there.
+    Their worst case is set aside as for any publication. Raises ImitableError subclasses, and then `out` is not there.
     """
+    from imitable.game.label_studio import names
     from imitable.platforms.label_studio.files import write_files
 
     with built(directory, as_configured=True) as (folder, store):
-        return write_files(folder, store, out, places=places)
+        with in_turn(store, folder, "publish", busy=BUSY):
+            done = write_files(folder, store, out, places=places)
+            try:
+                set_aside(store, folder, names.PLATFORM, done.sittings, now=datetime.now(UTC))
+            except MoneyError:
+                shutil.rmtree(out)
+                raise
+        return done

@@ -22,6 +22,18 @@ WARN_AT = 0.8
 
 
 @dataclass(frozen=True)
+class Aside:
+    """What was set aside for a publication."""
+
+    standing: Standing
+    """Where the money is now."""
+    places: int
+    """Sittings for which money was set aside now, beyond those of before."""
+    amount: Money
+    """What that came to."""
+
+
+@dataclass(frozen=True)
 class Standing:
     """Where a campaign's money is."""
 
@@ -82,36 +94,87 @@ def standing(connection: Connection, folder: Folder) -> Standing:
             money.reservations.c.platform, places.label("places"), func.max(money.reservations.c.each).label("each")
         ).group_by(money.reservations.c.platform)
     ):
-        aside += Money(row.each, pay.currency) * max(0, int(row.places) - len(over[row.platform]))
+        each = max(int(row.each), worst_case(connection, folder, row.platform).minor)  # [pay] may have been raised
+        aside += Money(each, pay.currency) * max(0, int(row.places) - len(over[row.platform]))
     cap = None if pay.cap is None else read_money(pay.cap, pay.currency)
     return Standing(cap, paid, owed, aside)
 
 
 def set_aside(
-    store: Store, folder: Folder, platform: str, places: int, *, now: datetime, dry_run: bool = False
-) -> Standing:
+    store: Store,
+    folder: Folder,
+    platform: str,
+    places: int,
+    *,
+    now: datetime,
+    charged: Money | None = None,
+    dry_run: bool = False,
+) -> Aside:
     """Set the worst case of `places` sittings in all aside for a platform; those set aside before are among them.
 
-    With `dry_run` nothing is kept. Raises MoneyError, and sets nothing aside, when it does not fit the cap.
+    `charged` is what one may cost by the platform's own reckoning; it counts where it is more than ours. With
+    `dry_run` nothing is kept. Raises MoneyError, and sets nothing aside, when it does not fit the cap.
     """
     with store.write() as connection:
-        connection.execute(select(tables.campaigns.c.campaign_id).with_for_update())  # one after the other
-        reservations = money.reservations
-        query = select(func.coalesce(func.sum(reservations.c.places), 0)).where(reservations.c.platform == platform)
-        before = int(connection.execute(query).scalar_one())
+        _lock(connection)
+        before, most = _set_aside(connection, platform)
         each = worst_case(connection, folder, platform)
-        if places > before:
-            row = {"platform": platform, "name": f"up to {places}", "places": places - before}
-            row |= {"each": each.minor, "currency": each.currency, "made_at": now}
-            connection.execute(insert(reservations).values(row))
+        if charged is not None and charged.minor > each.minor:
+            each = charged
+        more = max(0, places - before)
+        if more or each.minor > most:
+            _append(connection, platform, more, each, now=now)
         now_bound = standing(connection, folder)
-        if now_bound.left is not None and now_bound.left.minor < 0 and places > before:
-            fits = before + max(0, (now_bound.left + each * (places - before)).minor // max(1, each.minor))
+        if now_bound.left is not None and now_bound.left.minor < 0 and (more or each.minor > most):
+            fits = before + max(0, (now_bound.left + each * more).minor // max(1, each.minor))
             raise MoneyError(
-                f"{places} sittings on {platform} may cost {each} each, fees included. With what is bound already that "
-                f"comes to {now_bound.bound}, more than the cap of {now_bound.cap}. Nothing was offered. Offer {fits} "
-                "at most, or raise [pay] cap."
+                f"{max(places, before)} sittings on {platform} may cost {each} each, fees included. With what is bound "
+                f"already that comes to {now_bound.bound}, more than the cap of {now_bound.cap}. Nothing was offered. "
+                f"Offer {fits} at most, or raise [pay] cap."
+                if more
+                else f"With [pay] as it stands now, the {before} sittings on {platform} may cost {each} each, and all "
+                f"together {now_bound.bound}, more than the cap of {now_bound.cap}. Nothing was offered. Lower [pay] "
+                "base or bonus_per_point, or raise cap."
             )
         if dry_run:
             connection.rollback()
-    return now_bound
+    return Aside(now_bound, more, each * more)
+
+
+def give_back(store: Store, platform: str, aside: Aside, *, offered: int | None, now: datetime) -> Money:
+    """Free what was set aside for a publication that certainly invited nobody, by a row that says so: how much.
+
+    Where it is known how many sittings are `offered` there all the same, what was set aside beyond them is freed, too:
+    an earlier run may have been cut short between setting aside and offering.
+    """
+    with store.write() as connection:
+        _lock(connection)
+        places, most = _set_aside(connection, platform)
+        free = aside.places if offered is None else places - offered
+        each = Money(most, aside.amount.currency)
+        if free > 0:
+            _append(connection, platform, -free, each, now=now)
+    return each * max(0, free)
+
+
+def _lock(connection: Connection) -> None:
+    """One after the other, on whatever platforms: what each of them sees is what the others left."""
+    connection.execute(select(tables.campaigns.c.campaign_id).with_for_update())
+
+
+def _set_aside(connection: Connection, platform: str) -> tuple[int, int]:
+    """Places that money is set aside for, and the most that one of them may cost."""
+    reservations = money.reservations.c
+    query = select(func.coalesce(func.sum(reservations.places), 0), func.coalesce(func.max(reservations.each), 0))
+    places, each = connection.execute(query.where(reservations.platform == platform)).one()
+    return int(places), int(each)
+
+
+def _append(connection: Connection, platform: str, places: int, each: Money, *, now: datetime) -> None:
+    """A row of the book of reservations; its name is its number."""
+    rows = select(func.count()).where(money.reservations.c.platform == platform)
+    number = int(connection.execute(rows).scalar_one()) + 1
+    row = {"platform": platform, "name": f"{number}: {places:+d}", "places": places}
+    connection.execute(
+        insert(money.reservations).values(row | {"each": each.minor, "currency": each.currency} | {"made_at": now})
+    )

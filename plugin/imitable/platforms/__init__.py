@@ -11,6 +11,7 @@ from typing import Protocol
 
 from imitable.campaign import Folder
 from imitable.errors import PlatformError
+from imitable.money.amounts import Money
 from imitable.store import Store
 
 __all__ = [
@@ -47,6 +48,8 @@ class Published:
     """What the runner must know besides, each with what to do about it."""
     sittings: int = 0
     """Sittings that are offered there now, those that were offered before among them: money is set aside for them."""
+    each: Money | None = None
+    """What one of them may cost at most by the platform's own reckoning, where it was asked."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,10 @@ class Platform(Protocol):
     def publish(
         self, folder: Folder, store: Store, *, places: int | None, dry_run: bool, progress: Progress = silent
     ) -> Published:
-        """Offer `places` sittings (None: as many as the campaign needs). Safe to repeat."""
+        """Offer `places` sittings (None: as many as the campaign needs). Safe to repeat.
+
+        Raises NotOffered where it is certain that nobody was invited, and another ImitableError where it is not.
+        """
         ...
 
     def collect(self, folder: Folder, store: Store, *, progress: Progress = silent) -> Collected:

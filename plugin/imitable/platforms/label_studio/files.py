@@ -50,6 +50,7 @@ def write_files(folder: Folder, store: Store, out: Path, *, places: int | None) 
         files=tuple(out / name for name in parts),
         next_step=f"import them as {out / 'how-to-import.md'} says, and later: imitable collect {folder.path} "
         "--from-file EXPORT.json",
+        sittings=len(who),
     )
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from imitable.campaign import Folder
-from imitable.errors import PlatformError
+from imitable.errors import NotOffered, PlatformError
 from imitable.money.amounts import read_money
 from imitable.platforms import Published
 from imitable.platforms.notes import promises
 from imitable.platforms.prolific import cost
 from imitable.platforms.prolific.account import account_of
+from imitable.platforms.prolific.refusals import NoAnswer, Refused
 from imitable.platforms.prolific.study import DRAFT, described, differences, find, group_for, settings_of
 from imitable.store import Store
 
@@ -24,25 +27,41 @@ OPENS = {DRAFT: "PUBLISH", "PAUSED": "START"}
 def publish_study(api: Api, folder: Folder, store: Store, places: int, *, dry_run: bool) -> Published:
     """Make the study, or find it, see to it that it has so many places, and let it recruit; or say what would be done.
 
-    A study keeps its places: more can be added, and none taken away. Raises PlatformError, and MoneyError when what
-    Prolific charges does not fit the cap; then nothing was offered.
+    A study keeps its places: more can be added, and none taken away. Raises NotOffered as long as nobody can have come,
+    for a draft recruits nobody, and PlatformError after that.
     """
-    account = account_of(api, folder)
-    study = find(api, folder, account)
-    places = max(places, 0 if study is None else int(study["total_available_places"]))
-    group = "" if dry_run else group_for(api, folder, account)
-    wanted = described(folder, folder.texts(), places=places, project=account.project, group=group)
-    if study is not None and study["status"] != DRAFT:
-        _refuse_differences(folder, study, wanted)
-    notes = (*cost.asked(api, folder, store, account, places), *promises(folder, by_hand=False))
-    if dry_run:
-        again = f"imitable publish {folder.path} --platform prolific"
-        return Published(_what(folder, places), (), f"the same without --dry-run: {again}", notes, places)
-    study = _made(api, study, wanted)
+    with _nobody_comes(None):
+        account = account_of(api, folder)
+        study = find(api, folder, account)
+    there = 0 if study is None or study["status"] == DRAFT else int(study["total_available_places"])
+    with _nobody_comes(there):
+        places = max(places, 0 if study is None else int(study["total_available_places"]))
+        group = "" if dry_run else group_for(api, folder, account)
+        wanted = described(folder, folder.texts(), places=places, project=account.project, group=group)
+        if study is not None and there:
+            _refuse_differences(folder, study, wanted)
+        each, said = cost.asked(api, folder, store, account, places)
+        notes = (*said, *promises(folder, by_hand=False))
+        if dry_run:
+            again = f"imitable publish {folder.path} --platform prolific"
+            return Published(_what(folder, places), (), f"the same without --dry-run: {again}", notes, places, each)
+        if study is None or not there:
+            study = _drafted(api, study, wanted)
+    if there:
+        _grown(api, study, there, places)
     status = _opened(api, study)
     notes = (*notes, *_about(folder, study, status, places))
     step = f"let 'imitable serve {folder.path}' run, and now and then: imitable collect {folder.path}"
-    return Published(f"{_what(folder, places)} ({study['id']})", (), step, notes, places)
+    return Published(f"{_what(folder, places)} ({study['id']})", (), step, notes, places, each)
+
+
+@contextmanager
+def _nobody_comes(offered: int | None) -> Iterator[None]:
+    """What fails in here has invited nobody beyond those who were `offered` a place before."""
+    try:
+        yield
+    except PlatformError as error:
+        raise NotOffered(str(error), offered=offered) from error
 
 
 def offline(folder: Folder, places: int, why: str) -> Published:
@@ -66,17 +85,26 @@ def _refuse_differences(folder: Folder, study: Row, wanted: Row) -> None:
         )
 
 
-def _made(api: Api, study: Row | None, wanted: Row) -> Row:
-    """The study, made or brought up to date. A draft may change in all, a published study in its places."""
+def _drafted(api: Api, study: Row | None, wanted: Row) -> Row:
+    """The study as a draft, made or brought up to date: it may change in all, and recruits nobody."""
     if study is None:
         made: Row = api.post("/studies/", wanted)
         return made
-    path = f"/studies/{study['id']}/"
-    if study["status"] == DRAFT:
-        api.patch(path, wanted)
-    elif wanted["total_available_places"] > int(study["total_available_places"]):
-        api.patch(path, {"total_available_places": wanted["total_available_places"]})
+    api.patch(f"/studies/{study['id']}/", wanted)
     return study
+
+
+def _grown(api: Api, study: Row, there: int, places: int) -> None:
+    """See to it that a published study, which has places `there`, has so many."""
+    path = f"/studies/{study['id']}/"
+    if places <= there:
+        return
+    try:
+        api.patch(path, {"total_available_places": places})
+    except Refused as error:
+        if error.final and int(api.get(path)["total_available_places"]) == there:
+            raise NotOffered(str(error), offered=there) from error
+        raise
 
 
 def _opened(api: Api, study: Row) -> str:
@@ -85,7 +113,12 @@ def _opened(api: Api, study: Row) -> str:
     status = str(api.get(path)["status"])
     if status not in OPENS:
         return status
-    move(api, str(study["id"]), OPENS[status], unless=status)
+    try:
+        move(api, str(study["id"]), OPENS[status], unless=status)
+    except (Refused, NoAnswer) as error:
+        if status == DRAFT and not error.may_be_done:
+            raise NotOffered(str(error), offered=0) from error
+        raise
     return str(api.get(path)["status"])
 
 

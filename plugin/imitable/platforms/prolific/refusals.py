@@ -26,6 +26,16 @@ class Refused(PlatformError):
         self.status = status
         self.said = said
 
+    @property
+    def final(self) -> bool:
+        """Whether it was understood and not done, and will not be."""
+        return 400 <= self.status < 429 and self.status != 408
+
+    @property
+    def may_be_done(self) -> bool:
+        """Whether it may have been done all the same. To be told to wait means that it was not."""
+        return not self.final and self.status != 429
+
 
 class NoAnswer(PlatformError):
     """Nothing came back. With `connected`, the work may have been done, or may still be; without, it never began."""
@@ -33,6 +43,11 @@ class NoAnswer(PlatformError):
     def __init__(self, message: str, *, connected: bool) -> None:
         super().__init__(message)
         self.connected = connected
+
+    @property
+    def may_be_done(self) -> bool:
+        """Whether what was asked for may have been done all the same."""
+        return self.connected
 
 
 def refused(status: int, body: bytes, *, asked: str, url: str) -> Refused:

@@ -1,0 +1,43 @@
+"""One process at a time where two would get into each other's way: paying, and publishing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import func, select
+
+from imitable.campaign import Folder
+from imitable.errors import MoneyError
+from imitable.store import Store
+
+
+@contextmanager
+def in_turn(store: Store, folder: Folder, what: str, *, busy: str) -> Iterator[None]:
+    """Hold the right to do this for this campaign. Raises MoneyError, with `busy`, when another process has it.
+
+    On PostgreSQL it is the database's own lock, so that it holds between machines; with SQLite a file beside it. Both
+    end with the process.
+    """
+    if store.one_writer:
+        with (folder.path / f"{what}.lock").open("w") as file:
+            try:
+                import fcntl
+
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except ImportError:  # not on this system
+                pass
+            except OSError as error:
+                raise MoneyError(busy) from error
+            yield
+        return
+    number = int(folder.derive(f"{what} lock", size=15), 16)
+    with store.engine.connect() as connection:
+        if not connection.execute(select(func.pg_try_advisory_lock(number))).scalar_one():
+            raise MoneyError(busy)
+        connection.commit()
+        try:
+            yield
+        finally:
+            connection.execute(select(func.pg_advisory_unlock(number)))
+            connection.commit()

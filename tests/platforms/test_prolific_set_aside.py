@@ -1,0 +1,169 @@
+"""What is set aside for a study that was refused is free again; what may have recruited somebody stays aside."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from imitable.commands.close import close
+from imitable.commands.publish import publish
+from imitable.errors import MoneyError, NotOffered, PlatformError
+from imitable.money.budget import set_aside, standing
+from imitable.rehearsal.prolific import Fault, StandIn
+from imitable.store import money_tables, open_store
+from imitable.testing import invented_campaign
+from prolific_campaign import OnProlific, campaign_on, there, token
+
+__all__ = ["there", "token"]
+
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def here(there: StandIn, tmp_path: Path) -> Iterator[OnProlific]:
+    with campaign_on(there, tmp_path) as one:
+        yield one
+
+
+def offer(here: OnProlific, places: int) -> int:
+    return publish(here.folder.path, platform="prolific", places=places).sittings
+
+
+def aside(here: OnProlific) -> int:
+    """Sittings that money is set aside for."""
+    return sum(row.places for row in here.rows(money_tables.reservations))
+
+
+CERTAIN = {
+    "the token is refused": Fault("status", path="/workspaces/$", status=401),
+    "the group is refused": Fault("status", path="/participant-groups/", method="POST", status=400),
+    "the study is refused": Fault("status", path="/studies/$", method="POST", status=400),
+    "the study is perhaps a draft": Fault("drop", path="/studies/$", method="POST", when="after"),
+    "publishing is refused": Fault("status", path="/studies/.*/transition/", status=400),
+    "publishing has to wait": Fault("throttle", path="/studies/.*/transition/", seconds=0.0),
+}
+IN_DOUBT = {
+    "publishing was dropped": Fault("drop", path="/studies/.*/transition/"),
+    "publishing failed": Fault("status", path="/studies/.*/transition/"),
+}
+
+
+@pytest.mark.parametrize("how", CERTAIN)
+def test_where_nobody_can_have_come_the_money_is_free_again(here: OnProlific, how: str) -> None:
+    struck = CERTAIN[how]
+    if "/workspaces/" in struck.path:  # only the second time: the dry run before asks, too
+        offer(here, 1)
+        here.there.fail(struck)
+        with pytest.raises(PlatformError, match="PROLIFIC_TOKEN"):
+            offer(here, 3)
+        assert aside(here) == 1
+        return
+    here.there.fail(struck)
+    with pytest.raises(
+        NotOffered, match=r"^Nobody was invited, and the \d+\.\d\d USD that were set aside for it are free"
+    ):
+        offer(here, 3)
+    rows = here.rows(money_tables.reservations)
+    assert [row.places for row in rows] == [3, -3]
+    with here.store.read() as connection:
+        assert standing(connection, here.folder).bound.minor == 0
+    here.there.fail()
+    assert offer(here, 3) == aside(here) == 3
+    assert here.rows(money_tables.reservations)[:2] == rows, "rows are appended, never changed"
+
+
+@pytest.mark.parametrize("how", IN_DOUBT)
+def test_where_somebody_may_have_come_it_stays_aside_and_says_so(here: OnProlific, how: str) -> None:
+    here.there.fail(IN_DOUBT[how])
+    with pytest.raises(PlatformError, match=r"^Somebody may have been invited all the same, so \S+ USD stay set aside"):
+        offer(here, 3)
+    assert aside(here) == 3
+    here.there.fail()
+    assert offer(here, 3) == aside(here) == 3
+
+
+def test_places_that_could_not_be_added_are_free_and_those_before_stay(here: OnProlific) -> None:
+    offer(here, 3)
+    here.there.fail(Fault("status", path="/studies/.+/$", method="PATCH", status=400))
+    with pytest.raises(NotOffered):
+        offer(here, 5)
+    assert aside(here) == here.study["total_available_places"] == 3
+
+
+def test_what_a_run_that_was_cut_short_set_aside_is_freed_by_the_next_that_is_refused(here: OnProlific) -> None:
+    set_aside(here.store, here.folder, "prolific", 7, now=NOW)  # and then the process was killed
+    here.there.fail(Fault("status", path="/studies/$", method="POST", status=400))
+    with pytest.raises(NotOffered):
+        offer(here, 7)
+    assert aside(here) == 0
+
+
+def command(*words: object) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, "-m", "imitable", *map(str, words)], stderr=subprocess.PIPE, text=True)
+
+
+def test_while_one_publishes_nobody_else_does_on_whatever_platform(here: OnProlific) -> None:
+    here.there.fail(Fault("slow", path="/studies/$", method="POST", seconds=4.0))
+    first = command("publish", here.folder.path, "--platform", "prolific", "--links", 3)
+    until = time.monotonic() + 60
+    while not [one for one in here.there.journal() if one["path"].endswith("/studies/")]:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    with pytest.raises(MoneyError, match=r"Another 'imitable publish' or 'imitable close' .* try again"):
+        publish(here.folder.path, platform="web", places=2)
+    with pytest.raises(MoneyError, match="Another"):
+        close(here.folder.path)
+    assert not (here.folder.path / "links.csv").exists()
+    first.communicate()
+    assert first.returncode == 0
+    assert publish(here.folder.path, platform="web", places=2).sittings == 2
+
+
+@pytest.mark.usefixtures("either_store")
+def test_many_who_set_aside_at_once_on_two_platforms_keep_to_the_cap_together(tmp_path: Path) -> None:
+    pay = '[pay]\nbase = "3.00"\nbonus_per_point = "0.05"\ncap = "40.00"\n[platform.prolific]\n'
+    folder = invented_campaign(tmp_path / "campaign", more=pay)
+    refused: list[str] = []
+
+    def offer(platform: str, places: int) -> None:
+        with closing(open_store(folder)) as store:
+            try:
+                set_aside(store, folder, platform, places, now=NOW)
+            except MoneyError as error:
+                refused.append(str(error))
+
+    asking = [threading.Thread(target=offer, args=(("web", "prolific")[n % 2], 2 + n // 2)) for n in range(12)]
+    for one in asking:
+        one.start()
+    for one in asking:
+        one.join()
+    with closing(open_store(folder)) as store, store.read() as connection:
+        where = standing(connection, folder)
+        rows = connection.execute(select(money_tables.reservations)).all()
+    assert refused, "everything fitted: nothing was tried"
+    assert all(re.search(r"more than the cap of 40\.00 USD\. Nothing was offered", one) for one in refused)
+    assert 0 < where.bound.minor <= 4000
+    assert len({row.platform for row in rows}) == 2
+
+
+def test_a_raise_of_pay_that_no_longer_fits_is_refused_when_it_is_published_again(tmp_path: Path) -> None:
+    folder = invented_campaign(tmp_path / "campaign", more='[pay]\nbase = "3.00"\ncap = "40.00"\n')
+    publish(folder.path, places=10)
+    config = folder.path / "campaign.toml"
+    config.write_text(config.read_text(encoding="utf-8").replace("3.00", "4.50"), encoding="utf-8")
+    with pytest.raises(
+        MoneyError, match=r"With \[pay\] as it stands now, the 10 sittings on web may cost 4\.50 USD each"
+    ):
+        publish(folder.path, places=10)
+    config.write_text(config.read_text(encoding="utf-8").replace("4.50", "4.00"), encoding="utf-8")
+    assert publish(folder.path, places=10).sittings == 10
