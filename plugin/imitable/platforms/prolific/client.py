@@ -7,13 +7,13 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 import httpx
 
 from imitable.campaign.running import Prolific as Settings
 from imitable.errors import PlatformError
 from imitable.platforms.prolific.refusals import GET_A_TOKEN, TOKEN, NoAnswer, Refused, no_answer, refused
+from imitable.platforms.reaching import is_loopback
 
 WAITS = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds before something is asked again."""
@@ -31,8 +31,6 @@ Row = dict[str, Any]
 Patience = Literal["again", "told"]
 """`again`: harmless, and asked again whatever happened. `told`: only where it was certainly not done, because there was
 no connection or we were told to wait."""
-
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class Api:
@@ -171,26 +169,3 @@ def connected(settings: Settings) -> Iterator[Api]:
         yield api
     finally:
         api.close()
-
-
-def is_loopback(url: str) -> bool:
-    """Whether an address is of this machine."""
-    return urlsplit(url).hostname in _LOOPBACK
-
-
-def is_stand_in(url: str) -> bool:
-    """Whether a stand-in answers there, on this machine, and says so."""
-    if not is_loopback(url):
-        return False
-    try:
-        return "x-stand-in" in httpx.get(url, timeout=_CONNECT, trust_env=False).headers
-    except httpx.HTTPError:
-        return False
-
-
-def answers(url: str) -> bool:
-    """Whether a game can be reached at its public address."""
-    try:
-        return httpx.get(f"{url.rstrip('/')}/livez", timeout=_CONNECT, trust_env=not is_loopback(url)).is_success
-    except httpx.HTTPError:
-        return False

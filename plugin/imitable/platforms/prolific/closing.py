@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-
-from sqlalchemy import select
 
 from imitable.campaign import Folder
 from imitable.errors import PlatformError
-from imitable.game.showing import end_sitting
 from imitable.platforms.prolific.account import account_of
 from imitable.platforms.prolific.publishing import move
 from imitable.platforms.prolific.study import DRAFT, find
-from imitable.store import Store, tables
+from imitable.platforms.sittings import end_sittings
+from imitable.store import Store
 
 if TYPE_CHECKING:
     from imitable.platforms.prolific.client import Api
@@ -37,7 +34,7 @@ def close_study(api: Api, folder: Folder, store: Store, *, now: bool) -> str:
     rows = api.rows("/submissions/", study=study_id)
     playing = [str(row["id"]) for row in rows if row["status"] in UNDER_WAY]
     if now:
-        _end_sittings(store, playing)
+        end_sittings(store, "prolific", playing)
     if status == DRAFT:
         return "The study is a draft, and recruits nobody."
     if status in ("ACTIVE", "PAUSED") and (now or not playing):
@@ -52,12 +49,3 @@ def close_study(api: Api, folder: Folder, store: Store, *, now: bool) -> str:
             "once they have."
         )
     return f"The study recruits nobody: it is {status}."
-
-
-def _end_sittings(store: Store, playing: list[str]) -> None:
-    """End the sittings that somebody is playing: it is not their doing, so they are paid in full."""
-    sittings = tables.sittings.c
-    with store.write() as connection:
-        mine = (sittings.platform == "prolific") & sittings.submission.in_(playing) & sittings.ended_at.is_(None)
-        for sitting_id in connection.execute(select(sittings.sitting_id).where(mine).with_for_update()).scalars().all():
-            end_sitting(connection, sitting_id, why="closed", now=datetime.now(UTC))

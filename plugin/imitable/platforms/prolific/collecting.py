@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
-
-from sqlalchemy import func, select
+from typing import TYPE_CHECKING
 
 from imitable.campaign import Folder
 from imitable.errors import PlatformError
@@ -13,16 +11,14 @@ from imitable.game.finishing import completion_code
 from imitable.platforms import Collected, Finding
 from imitable.platforms.prolific.account import account_of
 from imitable.platforms.prolific.study import find
-from imitable.store import Store, tables
+from imitable.platforms.sittings import Sitting, sittings_of
+from imitable.store import Store
 
 if TYPE_CHECKING:
     from imitable.platforms.prolific.client import Api, Row
 
 HANDED_IN = ("AWAITING REVIEW", "APPROVED", "PARTIALLY APPROVED")
 """Statuses of submissions that came with a code, or were approved without."""
-
-Sitting = Any
-"""A row of the store, with how many rounds were answered."""
 
 
 def collect_submissions(api: Api, folder: Folder, store: Store) -> Collected:
@@ -40,27 +36,11 @@ def collect_submissions(api: Api, folder: Folder, store: Store) -> Collected:
 def compare(folder: Folder, store: Store, study_id: str, rows: Sequence[Row]) -> Collected:
     """Everything that differs now between the submissions of a study and the sittings that came from Prolific."""
     known = {str(row["id"]): row for row in rows}
-    with store.read() as connection:
-        sittings = list(connection.execute(_SITTINGS))
+    sittings = sittings_of(store, "prolific")
     found = [finding for sitting in sittings for finding in _of_sitting(folder, sitting, study_id, known)]
     begun = {sitting.submission for sitting in sittings}
     found += [finding for key, row in known.items() if key not in begun for finding in _of_submission(folder, row)]
     return Collected(len(sittings), tuple(found))
-
-
-_answers = (
-    select(tables.sitting_episodes.c.sitting_id, func.count().label("rounds"))
-    .join(tables.guesses, tables.guesses.c.episode_id == tables.sitting_episodes.c.episode_id)
-    .group_by(tables.sitting_episodes.c.sitting_id)
-    .subquery()
-)
-_SITTINGS = (
-    select(tables.sittings, tables.identities.c.platform_id, func.coalesce(_answers.c.rounds, 0).label("rounds"))
-    .join(tables.identities, tables.identities.c.annotator_id == tables.sittings.c.annotator_id)
-    .outerjoin(_answers, _answers.c.sitting_id == tables.sittings.c.sitting_id)
-    .where(tables.sittings.c.platform == "prolific")
-    .order_by(tables.sittings.c.started_at, tables.sittings.c.sitting_id)
-)
 
 
 def _of_sitting(folder: Folder, sitting: Sitting, study_id: str, known: dict[str, Row]) -> Iterator[Finding]:

@@ -27,12 +27,12 @@ def problem_of(payout: Payout, row: Row | None, study: Row) -> Held | None:
     Bonuses can be paid whatever became of a submission once it was handed in, returned or timed out ones included.
     """
     if row is None:
-        return Held("Prolific knows no such submission", final=True)
+        return Held("Prolific knows no such submission", final=True, nobody=True)
     status, reward = str(row["status"]), Money(int(study["reward"]), payout.amount.currency)
     if str(row.get("participant")) != payout.platform_id:
-        return Held("the submission is another participant's", final=True)
+        return Held("the submission is another participant's", final=True, nobody=True)
     if str(row["study_id"]) != str(study["id"]):
-        return Held("the submission is of another study", final=True)
+        return Held("the submission is of another study", final=True, nobody=True)
     if status in UNDER_WAY:
         return Held("the work was not handed in on Prolific", final=False)
     if payout.kind == "base" and status not in (APPROVED, *APPROVABLE):

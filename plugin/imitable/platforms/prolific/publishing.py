@@ -133,7 +133,7 @@ def move(api: Api, study_id: str, action: str, *, unless: str) -> None:
 
 def _about(folder: Folder, study: Row, status: str, places: int) -> list[str]:
     """What the runner has to know of a study that was published."""
-    from imitable.platforms.prolific.client import answers
+    from imitable.platforms.reaching import answers
 
     notes, settings = [], settings_of(folder)
     if status == "COMPLETED":
