@@ -148,7 +148,9 @@ def status(directory: Campaign) -> None:
 @app.command()
 def export(
     directory: Campaign,
-    out: Annotated[Path, typer.Option(help="Folder to write; all of it appears at once.")],
+    out: Annotated[
+        str, typer.Option(metavar="OUT", help="Folder to write, or s3://BUCKET/PREFIX; all of it appears at once.")
+    ],
     with_text: Annotated[
         bool, typer.Option("--with-text", help="Also what annotators wrote, which may say who they are.")
     ] = False,
@@ -159,13 +161,15 @@ def export(
     datapackage.json says what each column means. Safe to repeat, also while
     people play.
     """
+    from imitable.cli.printing import bar
     from imitable.cli.printing import out as console
+    from imitable.commands.buckets import is_bucket
     from imitable.commands.export import export as make
 
-    done = make(directory, out=out, with_text=with_text)
+    done = make(directory, out=out if is_bucket(out) else Path(out), with_text=with_text, progress=bar)
     console.print(f"Wrote {done.guesses} guesses of {done.annotators} annotators, {done.episodes} episodes.")
     if done.guesses:
-        console.print(f"Next: [bold]imitable rank {plain(str(out))} --out RESULTS[/]")
+        console.print(f"Next: [bold]imitable rank {plain(out)} --out RESULTS[/]")
     else:
         console.print("Nobody has played yet, so there is nothing to rank.")
 
@@ -173,11 +177,11 @@ def export(
 @app.command()
 def rank(
     source: Annotated[
-        Path,
+        str,
         typer.Argument(
             metavar="IN",
-            help="A folder that 'imitable export' wrote, one guesses file (.csv, .csv.gz, .parquet), a folder "
-            "of Parquet files, or a glob in quotes.",
+            help="What 'imitable export' wrote (a folder, or s3://BUCKET/PREFIX), one guesses file (.csv, .csv.gz, "
+            ".parquet), a folder of Parquet files, or a glob in quotes.",
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder to write; all of it appears at once.")],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +11,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, and_, case, func, select
 
+from imitable.commands.buckets import Bucket, is_bucket
 from imitable.commands.folders import built
+from imitable.commands.progress import Progress, silent
 from imitable.errors import TablesError
 from imitable.store import EXPOSURES, tables
 
@@ -22,30 +25,37 @@ if TYPE_CHECKING:
 class Exported:
     """What `imitable export` wrote."""
 
-    out: Path
+    out: Path | str
+    """The folder, or its address on S3."""
     guesses: int
     episodes: int
     annotators: int
 
 
-def export(directory: Path, *, out: Path, with_text: bool = False) -> Exported:
+def export(directory: Path, *, out: Path | str, with_text: bool = False, progress: Progress = silent) -> Exported:
     """Write guesses, targets, episodes and who was shown what to `out`, all at once or not at all.
 
+    `out` is a folder or an address s3://BUCKET/PREFIX; there datapackage.json comes last, and stands for the whole.
     Platforms' own ids are in none of it. Free text only goes along `with_text`, since people may write who they are.
     Raises TablesError when `out` cannot be written.
     """
     from imitable_aggregation.errors import TableError
     from imitable_aggregation.export import write_export
 
+    bucket = Bucket(str(out)) if is_bucket(out) else None
     with built(directory) as (_folder, store), store.read() as connection:
         guesses = _guesses(connection).assign(campaign_id=store.campaign_id)
         targets = _targets(connection)
         episodes = _episodes(connection, with_text=with_text)
         exposures = _exposures(connection)
-    try:
-        write_export(out, guesses=guesses, targets=targets, episodes_played=episodes, exposures=exposures)
-    except TableError as error:
-        raise TablesError(str(error)) from error
+    with tempfile.TemporaryDirectory(prefix="imitable-") as held:
+        folder = Path(out) if bucket is None else Path(held) / "export"
+        try:
+            write_export(folder, guesses=guesses, targets=targets, episodes_played=episodes, exposures=exposures)
+        except TableError as error:
+            raise TablesError(str(error)) from error
+        if bucket is not None:
+            bucket.write(folder, progress=progress)
     return Exported(out, len(guesses), len(episodes), guesses["annotator_id"].nunique())
 
 
