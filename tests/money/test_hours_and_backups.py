@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
@@ -72,6 +74,7 @@ def test_books_that_were_lost_and_computed_otherwise_pay_nobody_for_the_same_wor
         connection.execute(
             update(money_tables.obligations).where(bonus.kind == "bonus", bonus.amount > 0).values(amount=7)
         )
+    (folder.path / "sent.log").unlink()
     platform.now += timedelta(hours=30)
     said = master.pay(master.lines())
     assert "For the work of 2 the platform lists a payment that is in no book of ours" in said.waiting
@@ -168,3 +171,70 @@ def test_a_batch_that_was_sent_before_is_not_sent_again(campaign: tuple[Folder, 
     with pytest.raises(MoneyError, match=r"the batch bulk-1, already\. Nothing of it was sent by this one"):
         master.pay(master.lines())
     assert len(platform.paid) == 1
+
+
+def test_books_put_back_within_the_hour_that_a_list_lags_pay_nobody_again(
+    campaign: tuple[Folder, Store], tmp_path: Path
+) -> None:
+    folder, store = campaign
+    platform = prolific_like(0, 0.0)
+    owe(folder, store, "prolific", 5)
+    older = tmp_path / "backup.db"
+    with closing(sqlite3.connect(folder.path / "campaign.db")) as live, closing(sqlite3.connect(older)) as copy:
+        live.backup(copy)
+    platform.lags = 1.0
+    master = master_of(folder, store, platform)
+    master.pay(master.lines())
+    paid = list(platform.paid)
+    assert len(paid) == 4
+    with closing(sqlite3.connect(folder.path / "campaign.db")) as live, closing(sqlite3.connect(older)) as copy:
+        copy.backup(live)
+    with pytest.raises(MoneyError, match=r"9 payments that are due by these books were sent before: .*sent\.log has"):
+        master.pay(master.lines())
+    assert platform.paid == paid
+    (folder.path / "sent.log").unlink()  # they are lost; but the list shows the payments by now
+    platform.now += timedelta(hours=2)
+    master.pay(master.lines())
+    assert platform.paid == paid
+    assert {line.stand for line in master.lines()} == {"paid", "nothing"}
+
+
+def test_a_clock_that_went_back_pays_nobody(campaign: tuple[Folder, Store]) -> None:
+    folder, store = campaign
+    platform = mturk_like(0, 0.0)
+    owe(folder, store, "mturk", 3)
+    master = master_of(folder, store, platform)
+    master.pay(master.lines()[:1])
+    platform.now -= timedelta(minutes=4)  # another machine's
+    master.pay(master.lines()[:2])
+    platform.now -= timedelta(minutes=2)
+    before = list(platform.paid)
+    with pytest.raises(
+        MoneyError, match=r"says 2026-10-31 23:54 UTC, and the books have a payment of 2026-11-01 00:00"
+    ):
+        master.pay(master.lines())
+    assert platform.paid == before
+
+
+def test_what_cannot_be_noted_is_not_sent_and_not_in_doubt(
+    campaign: tuple[Folder, Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, store = campaign
+    platform = prolific_like(0, 0.0)
+    owe(folder, store, "prolific", 3)
+    master = master_of(folder, store, platform)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr("imitable.money.sent.os.fsync", full)
+        with pytest.raises(
+            MoneyError, match=r"sent\.log cannot be written .*No space left.* Nothing of this was sent\."
+        ):
+            master.pay(master.lines())
+    assert not platform.paid
+    assert not platform.approved
+    master.pay(master.lines())
+    assert len(platform.paid) == 2
+    assert {line.stand for line in master.lines()} == {"paid", "nothing"}

@@ -9,13 +9,12 @@ sending, unknown ──read the platform's own list──> paid
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
 from imitable.campaign import Folder
@@ -23,6 +22,8 @@ from imitable.errors import MoneyError
 from imitable.money.amounts import total
 from imitable.money.ledger import Line, begin, learn, operation_of, platform_ids, statement
 from imitable.money.payer import Answer, Batch, Checking, Payer, Payout, Seen
+from imitable.money.sent import SENT, note, refuse_what_was_sent
+from imitable.money.turns import in_turn
 from imitable.store import Store
 
 TAG = "ref "
@@ -30,6 +31,9 @@ TAG = "ref "
 
 MOST_ATTEMPTS = 3
 """Attempts that begin by themselves; then a person has to look."""
+
+CLOCKS_DIFFER = timedelta(minutes=5)
+"""How far the clocks of machines that pay for one campaign may be apart."""
 
 Sending = tuple[Line, Payout]
 """What is owed, and the payment on its way."""
@@ -69,8 +73,9 @@ class Paymaster:
         return [self._payout(line, line.operation_id or "", known) for line in lines]
 
     def settle(self) -> int:
-        """Find out what became of payments in doubt. Returns how many are known now."""
+        """Find out what became of payments in doubt. Returns how many are known now. Raises what `pay` raises."""
         lines = self.lines()
+        self._refuse_a_clock_that_went_back(lines)
         doubtful = [line for line in lines if line.doubtful]
         if not doubtful:
             return 0
@@ -110,6 +115,7 @@ class Paymaster:
         lines = [line for line in lines if line not in tired]
         known = self._names()
         sending = [(line, self._payout(line, operation_of(self.folder, line), known)) for line in lines]
+        refuse_what_was_sent(self.folder, [payout.operation_id for _, payout in sending])
         waiting = f"{len(tired)} did not go through {MOST_ATTEMPTS} times: a person must look." if tired else ""
         sending, answers, held = self._checked(sending)
         if held:
@@ -211,7 +217,18 @@ class Paymaster:
         """Write down, commit, send once, write down what was said."""
         alone = batch is None or batch.batch_id == sending[0][1].operation_id
         self._write_down(sending, batch=None if alone or batch is None else batch.batch_id)
-        return self._asked([payout for _, payout in sending], send)
+        payouts = [payout for _, payout in sending]
+        try:
+            note(self.folder, [payout.operation_id for payout in payouts], now=self.clock())
+        except OSError as error:
+            unsent = [Answer(payout.operation_id, "absent", {"error": "not sent"}) for payout in payouts]
+            with self.store.write() as connection:
+                learn(connection, unsent, now=self.clock())
+            raise MoneyError(
+                f"{self.folder.path / SENT} cannot be written ({error}). Nothing of this was sent. Make room, or make "
+                "the campaign's folder writable, and pay again."
+            ) from error
+        return self._asked(payouts, send)
 
     def _write_down(
         self, sending: Sequence[Sending], answers: Sequence[Answer] = (), *, batch: str | None = None
@@ -252,12 +269,22 @@ class Paymaster:
             return self._approve(payout)
         return self.payer.bonus(Batch(payout.operation_id, [payout], payout.amount))
 
+    def _refuse_a_clock_that_went_back(self, lines: Sequence[Line]) -> None:
+        """Raise MoneyError where the books have payments from the future: ages computed by this clock are no ages."""
+        now = self.clock()
+        latest = max((line.started_at for line in lines if line.started_at is not None), default=now)
+        if latest - now > CLOCKS_DIFFER:
+            raise MoneyError(
+                f"This machine's clock says {now:%Y-%m-%d %H:%M} UTC, and the books have a payment of "
+                f"{latest:%Y-%m-%d %H:%M}. Nothing was sent. Set the clock right, and pay again."
+            )
+
     def _known_again(self, line: Line) -> bool:
         if line.kind == "base":
             return True  # work is approved once, however often it is asked for
         if line.started_at is None:
             return False
-        return timedelta(0) <= self.clock() - line.started_at < self.payer.remembers  # a clock that went back knows not
+        return self.clock() - line.started_at < self.payer.remembers
 
     def _absent(self, line: Line) -> bool:
         """Whether not being in the platform's list means that it was not paid."""
@@ -314,34 +341,11 @@ def _obligation(operation_id: str) -> str:
     return operation_id.rpartition("-")[0]
 
 
-@contextmanager
-def one_at_a_time(store: Store, folder: Folder) -> Iterator[None]:
+def one_at_a_time(store: Store, folder: Folder) -> AbstractContextManager[None]:
     """Hold the right to pay for this campaign. Raises MoneyError when another process has it.
 
-    On PostgreSQL it is the database's own lock, so that it holds between machines; with SQLite a file beside it. Both
-    end with the process. What keeps a payment from being sent twice is the key of the attempts; this keeps two runs
-    from getting into each other's way.
+    What keeps a payment from being sent twice is the key of the attempts; this keeps two runs from getting into each
+    other's way.
     """
-    busy = MoneyError("Another 'imitable pay' of this campaign is running. Wait for it, then look with 'imitable pay'.")
-    if store.one_writer:
-        with (folder.path / "pay.lock").open("w") as file:
-            try:
-                import fcntl
-
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except ImportError:  # not on this system; the key of the attempts still holds
-                pass
-            except OSError as error:
-                raise busy from error
-            yield
-        return
-    number = int(folder.derive("pay lock", size=15), 16)
-    with store.engine.connect() as connection:
-        if not connection.execute(select(func.pg_try_advisory_lock(number))).scalar_one():
-            raise busy
-        connection.commit()
-        try:
-            yield
-        finally:
-            connection.execute(select(func.pg_advisory_unlock(number)))
-            connection.commit()
+    busy = "Another 'imitable pay' of this campaign is running. Wait for it, then look with 'imitable pay'."
+    return in_turn(store, folder, "pay", busy=busy)
