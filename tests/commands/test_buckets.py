@@ -132,7 +132,7 @@ def test_what_lies_on_s3_is_ranked_like_a_folder(s3: S3, campaign: Path, tmp_pat
     export(campaign, out=WHERE)
     export(campaign, out=tmp_path / "here")
     found = rank(f"{WHERE}/", out=tmp_path / "results")
-    read = [tmp_path / "here" / "guesses.csv"]
+    read = [tmp_path / "here" / name for name in ("guesses.csv", "targets.csv", "episodes_played.csv")]
     assert json.loads((tmp_path / "results" / "fit.json").read_text())["input_sha256"] == input_hash(read)
     assert len(found.ranking) == 3
 
