@@ -15,10 +15,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from imitable.commands.accounts import forget, reconcile
 from imitable.commands.close import close
+from imitable.commands.pay import pay, show
 from imitable.commands.publish import publish
 from imitable.errors import MoneyError, NotOffered, PlatformError
 from imitable.money.budget import set_aside, standing
+from imitable.money.fairness import fairness
 from imitable.rehearsal.prolific import Fault, StandIn
 from imitable.store import money_tables, open_store
 from imitable.testing import invented_campaign
@@ -109,7 +112,7 @@ def test_what_a_run_that_was_cut_short_set_aside_is_freed_by_the_next_that_is_re
 
 
 def command(*words: object) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-m", "imitable", *map(str, words)], stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen([sys.executable, "-m", "imitable", *map(str, words)], stdout=subprocess.PIPE, text=True)
 
 
 def test_while_one_publishes_nobody_else_does_on_whatever_platform(here: OnProlific) -> None:
@@ -167,3 +170,58 @@ def test_a_raise_of_pay_that_no_longer_fits_is_refused_when_it_is_published_agai
         publish(folder.path, places=10)
     config.write_text(config.read_text(encoding="utf-8").replace("4.50", "4.00"), encoding="utf-8")
     assert publish(folder.path, places=10).sittings == 10
+
+
+def test_while_the_pilot_is_under_the_floor_neither_the_rest_nor_another_pilot_is_offered(
+    there: StandIn, tmp_path: Path
+) -> None:
+    pay = '[pay]\nbase = "3.00"\nbonus_per_point = "0.05"\nfloor_per_hour = "21000000.00"\n'
+    with campaign_on(there, tmp_path, pay=pay) as here:
+        with pytest.raises(MoneyError, match=r"Nobody has played a sitting on prolific .* --pilot 5$"):
+            offer(here, 9)
+        publish(here.folder.path, platform="prolific", places=2, pilot=True)
+        [(_, submission)] = here.arrive()
+        here.finish(submission)
+        for pilot in (False, True):
+            with pytest.raises(MoneyError, match=r"In the pilot an hour earned .* say in writing why it is right"):
+                publish(here.folder.path, platform="prolific", places=9, pilot=pilot)
+        assert here.study["total_available_places"] == aside(here) == 2
+        why = "the floor is absurd"
+        assert publish(here.folder.path, platform="prolific", places=9, although=why).sittings == 9
+        assert [row.why for row in here.rows(money_tables.decisions)] == [why]
+
+
+def test_work_that_was_made_up_is_refused_and_binds_no_money(here: OnProlific) -> None:
+    offer(here, 2)
+    query = {"PROLIFIC_PID": "nobody", "STUDY_ID": here.study["id"], "SESSION_ID": "madeup"}
+    here.play("", query=query)
+    with here.store.read() as connection:
+        before = standing(connection, here.folder)
+    part = show(here.folder.path).parts[0]
+    assert part.total.minor >= 300
+    assert pay(here.folder.path, platform=None, confirm=lambda part: part.total.decimal)[1].failed >= 1
+    with here.store.read() as connection:
+        after = standing(connection, here.folder)
+        assert fairness(connection, here.folder) is None, "what is paid to nobody is fair to nobody"
+    assert (before.owed.minor, after.owed.minor) == (0, 0)
+    assert after.bound == before.bound
+    assert reconcile(here.folder.path)["prolific"].differences == []
+
+
+def test_who_was_forgotten_is_no_difference_between_books(here: OnProlific) -> None:
+    offer(here, 3)
+    (person, submission), (_, other) = here.arrive(2)
+    for one in (submission, other):
+        here.finish(one)
+    here.there.set(bonus_delay=0.0)
+    pay(here.folder.path, platform=None, confirm=lambda part: part.total.decimal)
+    assert reconcile(here.folder.path)["prolific"].differences == []
+    who = here.pseudonym(person)
+    forget(here.folder.path, who)
+    books = reconcile(here.folder.path)["prolific"]
+    assert books.differences == []
+    assert books.forgotten >= 1
+    assert here.found() == []
+    done = command("reconcile", here.folder.path)
+    assert "of people who were forgotten" in " ".join(done.communicate()[0].split())
+    assert done.returncode == 0

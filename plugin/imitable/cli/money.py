@@ -95,10 +95,13 @@ def _show(said: Statement, directory: str) -> None:
     show_standing(said.standing)
     fair = said.fairness
     if fair is not None:
+        sure = "too few for an interval"
+        if fair.low is not None and fair.high is not None:
+            sure = f"90% interval {fair.low.decimal} to {fair.high.decimal}"
         out.print(
-            f"an hour earns {fair.per_hour} (90% interval {fair.low.decimal} to {fair.high.decimal}), over "
-            f"{fair.sittings} sittings: median {fair.active_minutes:.1f} minutes active, {fair.elapsed_minutes:.1f} "
-            f"with pauses; {100 * fair.under:.0f}% are under the floor of {fair.floor}"
+            f"an hour earns {fair.per_hour} ({sure}), median of {fair.sittings} sittings; one takes "
+            f"{fair.active_minutes:.1f} minutes active, {fair.elapsed_minutes:.1f} with pauses; "
+            f"{100 * fair.under:.0f}% are under the floor of {fair.floor}"
         )
     if said.parts:
         out.print(f"All lines, with their reasons: {plain(str(said.path))}")
@@ -161,13 +164,15 @@ def reconcile(directory: Campaign) -> None:
     from imitable.commands.accounts import reconcile as run
 
     found = run(directory)
-    for platform, differences in found.items():
-        out.print(f"{platform}: {len(differences)} differences")
-        for one in differences:
+    for platform, books in found.items():
+        out.print(f"{platform}: {len(books.differences)} differences")
+        for one in books.differences:
             out.print(f"  [bold]{one.kind}[/] {plain(one.sentence)}")
+        if books.forgotten:
+            out.print(f"  note: {books.forgotten} lines of people who were forgotten cannot be compared any more.")
     if not found:
         out.print("Nothing was paid through a platform; what is paid by hand has no other books than ours.")
-    if any(found.values()):
+    if any(books.differences for books in found.values()):
         raise typer.Exit(DIFFERENT)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,12 +20,21 @@ from imitable.money.reconciling import Difference
 from imitable.money.reconciling import reconcile as compare
 
 
-def reconcile(directory: Path) -> dict[str, list[Difference]]:
-    """Compare our books with what each platform says it paid, both ways; the differences, by platform.
+@dataclass(frozen=True)
+class Books:
+    """Our books beside a platform's."""
+
+    differences: list[Difference]
+    forgotten: int
+    """Lines of people who were forgotten, of whom the platform can be asked nothing."""
+
+
+def reconcile(directory: Path) -> dict[str, Books]:
+    """Compare our books with what each platform says it paid, both ways, by platform.
 
     Platforms that are paid by hand have no list, and are left out. Sends nothing. Raises ImitableError subclasses.
     """
-    found: dict[str, list[Difference]] = {}
+    found: dict[str, Books] = {}
     with built(directory) as (folder, store), one_at_a_time(store, folder):
         with store.read() as connection:
             names = sorted({line.platform for line in statement(connection)})
@@ -34,7 +44,8 @@ def reconcile(directory: Path) -> dict[str, list[Difference]]:
                 continue
             master = Paymaster(store, folder, payer, lambda: datetime.now(UTC))
             lines = master.lines()
-            found[name] = compare(payer, lines, master.payouts(lines), master.clock)
+            differences = compare(payer, lines, master.payouts(lines), master.clock)
+            found[name] = Books(differences, sum(line.forgotten and line.attempts > 0 for line in lines))
     return found
 
 

@@ -13,7 +13,7 @@ from imitable.campaign import Folder
 from imitable.commands.folders import built
 from imitable.errors import ImitableError, MoneyError, NotOffered, PlatformError
 from imitable.money.budget import Aside, give_back, set_aside
-from imitable.money.fairness import fairness
+from imitable.money.fairness import would_be
 from imitable.money.ledger import decide, decided
 from imitable.money.turns import in_turn
 from imitable.platforms import Progress, Published, find_platform, silent
@@ -34,16 +34,17 @@ def publish(
 ) -> Published:
     """Publish a built campaign, and set the worst case of what it costs aside first. Safe to repeat.
 
-    On a platform that pays, and with a [pay] floor_per_hour, a `pilot` of `places` comes first, and the rest is refused
-    while an hour of it earned less than the floor; `although` says in writing why it is published all the same. Raises
+    On a platform that pays, and with a [pay] floor_per_hour, a `pilot` of `places` comes first, and the rest, and more
+    pilots, are refused while an hour of it would earn less than the floor by [pay] as it stands now; `although` says in
+    writing why it is published all the same. Raises
     ImitableError subclasses. What was set aside is free again where it is certain that nobody was invited, and stays
     aside where somebody may have been; the error says which.
     """
     chosen, now = find_platform(platform), datetime.now(UTC)
     with built(directory, as_configured=True) as (folder, store):
         with nullcontext() if dry_run else in_turn(store, folder, "publish", busy=BUSY):
-            if hasattr(chosen, "payer") and not pilot:
-                _refuse_unfair(folder, store, platform, although, dry_run=dry_run)
+            if hasattr(chosen, "payer"):
+                _refuse_unfair(folder, store, platform, although, pilot=pilot, dry_run=dry_run)
             done = chosen.publish(folder, store, places=places, dry_run=True, progress=progress)
             aside = set_aside(store, folder, platform, done.sittings, now=now, charged=done.each, dry_run=dry_run)
             if not dry_run:
@@ -65,16 +66,20 @@ def _failed(store: Store, platform: str, aside: Aside, error: ImitableError) -> 
     return PlatformError(f"{said}{error}")
 
 
-def _refuse_unfair(folder: Folder, store: Store, platform: str, although: str, *, dry_run: bool) -> None:
-    """Raise MoneyError unless a pilot showed that an hour earns the floor, or somebody says why not, in writing."""
+def _refuse_unfair(folder: Folder, store: Store, platform: str, although: str, *, pilot: bool, dry_run: bool) -> None:
+    """Raise MoneyError unless a pilot showed that an hour earns the floor, or somebody says why not, in writing.
+
+    It counts what the pilot's sittings would earn by [pay] as it stands now, for that is what the next ones are
+    promised: topping up the pilot does not make the rest fair.
+    """
     pay = folder.config.pay
     if not Decimal(pay.floor_per_hour) or not (Decimal(pay.base) or Decimal(pay.bonus_per_point)) or dry_run:
         return
     now = datetime.now(UTC)
     decide(store, folder, now=now)
     with store.read() as connection:
-        fair = fairness(connection, folder, platform=platform)
-    if fair is not None and fair.fair:
+        fair = would_be(connection, folder, platform)
+    if fair.fair if fair is not None else pilot:
         return
     if although.strip():
         with store.write() as connection:
@@ -83,13 +88,14 @@ def _refuse_unfair(folder: Folder, store: Store, platform: str, although: str, *
     again = f"imitable publish {folder.path} --platform {platform}"
     if fair is None:
         raise MoneyError(
-            f"Nobody has been paid for a sitting on {platform} yet, so it is not known what an hour earns. Nothing was "
-            f"offered. Begin with a few: {again} --pilot 5"
+            f"Nobody has played a sitting on {platform} to its end yet, so it is not known what an hour earns. Nothing "
+            f"was offered. Begin with a few: {again} --pilot 5"
         )
     raise MoneyError(
-        f"In the pilot an hour earned {fair.per_hour}, less than [pay] floor_per_hour, {fair.floor} (median of "
-        f"{fair.sittings} sittings, {fair.active_minutes:.0f} active minutes each). Nothing was offered. Raise [pay] "
-        f"base, or say in writing why it is right: {again} --although TEXT"
+        f"In the pilot an hour earned {fair.per_hour} by [pay] as it stands now, less than floor_per_hour, "
+        f"{fair.floor} (median of {fair.sittings} sittings; one takes {fair.active_minutes:.0f} active minutes). "
+        "Nothing was offered. Raise [pay] bonus_per_point, or base (a study that was published keeps its reward: a "
+        f"higher one needs a campaign of its own), or say in writing why it is right: {again} --although TEXT"
     )
 
 

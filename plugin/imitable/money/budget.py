@@ -13,7 +13,7 @@ from imitable.errors import MoneyError
 from imitable.money.amounts import Money, read_money
 from imitable.money.earned import most_bonus
 from imitable.money.fees import fee_on
-from imitable.money.ledger import statement
+from imitable.money.ledger import counting
 from imitable.store import Store, tables
 from imitable.store import money_tables as money
 
@@ -42,7 +42,7 @@ class Standing:
     paid: Money
     """What was sent and arrived, fees included."""
     owed: Money
-    """What is owed, in doubt or refused, with the fees it will take."""
+    """What is owed, in doubt or refused, with the fees it will take; without work that somebody made up."""
     aside: Money
     """The worst case of the places that were offered and have not ended, fees included."""
 
@@ -79,7 +79,7 @@ def standing(connection: Connection, folder: Folder) -> Standing:
     over: dict[str, set[str]] = defaultdict(set)
     sittings = tables.sittings.c
     proven = set(connection.execute(select(sittings.sitting_id).where(sittings.proven)).scalars())
-    for line in statement(connection):
+    for line in counting(connection):
         if line.stand == "paid" or (line.amount.minor and line.sitting_id in proven):
             over[line.platform].add(line.sitting_id)  # a place is filled by who earned something, and is who they say
         cost = line.amount + (line.fee or fee_on(line.platform, line.amount))

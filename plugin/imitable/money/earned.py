@@ -31,14 +31,14 @@ class Owed:
     """What it was computed from: rounds, points above par; no guesses and no truths."""
 
 
-def earned(connection: Connection, folder: Folder) -> Iterator[Owed]:
+def earned(connection: Connection, folder: Folder, *, pay: Pay | None = None) -> Iterator[Owed]:
     """What each sitting that is over earned: its base or its part of it, and its bonus, which may be zero.
 
     A finished sitting earns [pay] base, whole, also where fewer targets were left than it was to hold. One that was
     stopped earns its share of the rounds, rounded half up; one that we closed earns its base. All earn
     `bonus_per_point` for each point above par over their held-out rounds, never less than nothing, rounded half up
-    once. Base and bonus are what [pay] promised when the sitting was opened, whatever stands there now. Who came by the
-    open link was promised nothing.
+    once. Base and bonus are what [pay] promised when the sitting was opened, whatever stands there now, or what `pay`
+    would promise. Who came by the open link was promised nothing.
     """
     config = folder.config
     whole = config.sitting.episodes * config.episode.rounds
@@ -52,15 +52,15 @@ def earned(connection: Connection, folder: Folder) -> Iterator[Owed]:
         sittings.ended_at.is_not(None), sittings.platform != "simulated", or_(sittings.platform != "web", invited)
     )
     for row in connection.execute(query).all():
-        pay = rules.get(row.pay_rule) or promised(connection, config.pay, row.pay_rule)
-        rules[row.pay_rule] = pay
-        currency = pay.currency
-        base, per_point = read_money(pay.base, currency), Decimal(pay.bonus_per_point)
+        rule = pay or rules.get(row.pay_rule) or promised(connection, config.pay, row.pay_rule)
+        rules[row.pay_rule] = rule
+        currency = rule.currency
+        base, per_point = read_money(rule.base, currency), Decimal(rule.bonus_per_point)
         who = (row.sitting_id, row.annotator_id, row.platform, row.assignment)
         rounds = counted.get(row.sitting_id, 0)
         if not rounds and row.ended_by != "stopped":
             continue  # reserved, and closed before its annotator came
-        facts: dict[str, object] = {"ended_by": row.ended_by, "rounds": rounds, "of": whole, "base": pay.base}
+        facts: dict[str, object] = {"ended_by": row.ended_by, "rounds": rounds, "of": whole, "base": rule.base}
         if row.ended_by == "stopped":
             part = min(Decimal(1), Decimal(rounds) / Decimal(whole))
             yield Owed(*who, "partial", base.share(part), facts)
@@ -68,7 +68,7 @@ def earned(connection: Connection, folder: Folder) -> Iterator[Owed]:
             yield Owed(*who, "base", base, facts)
         held_out, points = above.get(row.sitting_id, (0, 0.0))
         bonus = Money(scoring.bonus(points, per_point=per_point, minor_units=digits(currency)), currency)
-        facts = {"held_out": held_out, "points_above_par": round(points, 6), "per_point": pay.bonus_per_point}
+        facts = {"held_out": held_out, "points_above_par": round(points, 6), "per_point": rule.bonus_per_point}
         yield Owed(*who, "bonus", bonus, facts)
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import delete, select, update
 
 from imitable.errors import MoneyError
-from imitable.money.ledger import decided, statement
+from imitable.money.ledger import FORGOTTEN, counting, decided
 from imitable.store import Store, tables
 from imitable.store import money_tables as money
 
@@ -29,14 +29,14 @@ def forget(store: Store, annotator_id: str, *, now: datetime) -> None:
                 f"{annotator_id} has a sitting that has not ended, and may be owed something for it. End it first: "
                 "imitable close --now"
             )
-        mine = [line for line in statement(connection) if line.annotator_id == annotator_id]
+        mine = [line for line in counting(connection) if line.annotator_id == annotator_id]
         unsettled = [line for line in mine if line.payable or line.doubtful or line.stand == "failed"]
         if unsettled:
             raise MoneyError(
                 f"{annotator_id} is still owed {unsettled[0].amount} ({unsettled[0].kind}). Pay and settle that first: "
                 "afterwards nobody knows whom to pay."
             )
-        gone = f"forgotten-{annotator_id}"
+        gone = f"{FORGOTTEN}{annotator_id}"
         connection.execute(
             update(tables.identities).where(identities.annotator_id == annotator_id).values(platform_id=gone)
         )
@@ -45,7 +45,7 @@ def forget(store: Store, annotator_id: str, *, now: datetime) -> None:
             delete(tables.links).where(links.platform == who.platform, links.platform_id == who.platform_id)
         )
         for row in connection.execute(select(tables.sittings).where(sittings.annotator_id == annotator_id)).all():
-            fresh = {"assignment": f"forgotten-{row.sitting_id}", "submission": "", "return_to": ""}
+            fresh = {"assignment": f"{FORGOTTEN}{row.sitting_id}", "submission": "", "return_to": ""}
             connection.execute(update(tables.sittings).where(sittings.sitting_id == row.sitting_id).values(fresh))
             connection.execute(
                 update(money.obligations)

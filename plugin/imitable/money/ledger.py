@@ -23,6 +23,10 @@ Stand = Literal["nothing", "owed", "sending", "paid", "failed", "unknown", "abse
 The others are the last outcome of the last attempt."""
 
 
+FORGOTTEN = "forgotten-"
+"""What the platform's ids of people and of their work are replaced by when somebody is erased, and our own id."""
+
+
 @dataclass(frozen=True)
 class Line:
     """One obligation, and where it stands."""
@@ -59,6 +63,16 @@ class Line:
     def asked_at(self) -> datetime | None:
         """The latest moment at which the platform may have been asked to pay it."""
         return max((at for at in (self.started_at, self.heard_at) if at is not None), default=None)
+
+    @property
+    def made_up(self) -> bool:
+        """Whether it was refused because the platform knows nobody who did the work: nothing is owed for it."""
+        return self.stand == "failed" and bool(self.said.get("nobody"))
+
+    @property
+    def forgotten(self) -> bool:
+        """Whether the annotator was erased, so that the platform can be asked nothing about it."""
+        return self.assignment.startswith(FORGOTTEN)
 
     @property
     def payable(self) -> bool:
@@ -105,6 +119,11 @@ def statement(connection: Connection, *, platform: str | None = None) -> list[Li
     if platform is not None:
         query = query.where(obligations.c.platform == platform)
     return [_line(row, tried.get(row.obligation_id, []), learnt) for row in connection.execute(query)]
+
+
+def counting(connection: Connection, *, platform: str | None = None) -> list[Line]:
+    """The statement without work that somebody made up."""
+    return [line for line in statement(connection, platform=platform) if not line.made_up]
 
 
 def _line(row: Any, attempts: Sequence[Any], learnt: Mapping[str, Any]) -> Line:

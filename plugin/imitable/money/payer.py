@@ -64,6 +64,13 @@ class Held:
     """What is missing, in a few words; no ids of people."""
     final: bool
     """True where it never can be sent as it is: it counts as refused. False: the next run looks again."""
+    nobody: bool = False
+    """True where the platform knows nobody who did this work: it was made up, and nothing is owed for it."""
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        """What is written down of a payout that never can be sent."""
+        return {"found": self.why, "nobody": True} if self.nobody else {"found": self.why}
 
 
 @dataclass(frozen=True)

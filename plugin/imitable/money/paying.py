@@ -148,9 +148,7 @@ class Paymaster:
             return sending, [], []
         held = self.payer.check([payout for _, payout in sending])
         never = [one for one in sending if one[1].operation_id in held and held[one[1].operation_id].final]
-        refused = [
-            Answer(payout.operation_id, "failed", {"found": held[payout.operation_id].why}) for _, payout in never
-        ]
+        refused = [Answer(payout.operation_id, "failed", held[payout.operation_id].facts) for _, payout in never]
         if never:
             self._write_down(never, refused)
         later = [one.why for one in held.values() if not one.final]

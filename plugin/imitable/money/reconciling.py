@@ -29,8 +29,14 @@ class Difference:
 def reconcile(
     payer: Payer, lines: Sequence[Line], payouts: Sequence[Payout], clock: Callable[[], datetime]
 ) -> list[Difference]:
-    """Every difference. Payments younger than the platform's settling delay may still be missing from its list."""
-    listed = list(payer.list_payments(payouts))
+    """Every difference. Payments younger than the platform's settling delay may still be missing from its list.
+
+    Of people who were forgotten the platform can be asked nothing, and work that somebody made up is in no books: both
+    are left out.
+    """
+    left_out = {line.obligation_id for line in lines if line.forgotten or line.made_up}
+    lines = [line for line in lines if line.obligation_id not in left_out]
+    listed = list(payer.list_payments([one for one in payouts if one.obligation_id not in left_out]))
     found: list[Difference] = []
     for line in lines:
         there = taken_from(listed, line) if line.attempts else None

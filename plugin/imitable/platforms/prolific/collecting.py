@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from imitable.campaign import Folder
 from imitable.errors import PlatformError
 from imitable.game.finishing import completion_code
+from imitable.money.ledger import FORGOTTEN
 from imitable.platforms import Collected, Finding
 from imitable.platforms.prolific.account import account_of
 from imitable.platforms.prolific.study import find
@@ -34,13 +35,18 @@ def collect_submissions(api: Api, folder: Folder, store: Store) -> Collected:
 
 
 def compare(folder: Folder, store: Store, study_id: str, rows: Sequence[Row]) -> Collected:
-    """Everything that differs now between the submissions of a study and the sittings that came from Prolific."""
-    known = {str(row["id"]): row for row in rows}
-    sittings = sittings_of(store, "prolific")
+    """Everything that differs now between the submissions of a study and the sittings that came from Prolific.
+
+    People who were forgotten are left out on both sides.
+    """
+    everybody = sittings_of(store, "prolific")
+    sittings = [one for one in everybody if not one.platform_id.startswith(FORGOTTEN)]
+    gone = {one.annotator_id for one in everybody} - {one.annotator_id for one in sittings}
+    known = {str(row["id"]): row for row in rows if _pseudonym(folder, row) not in gone}
     found = [finding for sitting in sittings for finding in _of_sitting(folder, sitting, study_id, known)]
     begun = {sitting.submission for sitting in sittings}
     found += [finding for key, row in known.items() if key not in begun for finding in _of_submission(folder, row)]
-    return Collected(len(sittings), tuple(found))
+    return Collected(len(everybody), tuple(found))
 
 
 def _of_sitting(folder: Folder, sitting: Sitting, study_id: str, known: dict[str, Row]) -> Iterator[Finding]:
