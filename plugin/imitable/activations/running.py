@@ -36,7 +36,7 @@ class Task(Protocol):
         """What the model is run in."""
         ...
 
-    def __call__(self, loaded: Loaded, shard: Shard) -> dict[str, Any]:
+    def __call__(self, loaded: Loaded, shard: Shard) -> dict[Any, Any]:
         """Arrays or their like, by name."""
         ...
 

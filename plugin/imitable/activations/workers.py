@@ -30,7 +30,7 @@ _GIL_BOUND = 10_000_000
 class Workers(Protocol):
     """Runs one piece of work on many shards."""
 
-    def map(self, work: Task, shards: Iterable[Shard]) -> Iterator[dict[str, Any]]:
+    def map(self, work: Task, shards: Iterable[Shard]) -> Iterator[dict[Any, Any]]:
         """The result of every shard, in order. Shards are asked for a few ahead, never all at once."""
         ...
 
@@ -46,7 +46,7 @@ class Threads:
     loaded: Loaded
     count: int | None = None
 
-    def map(self, work: Task, shards: Iterable[Shard]) -> Iterator[dict[str, Any]]:
+    def map(self, work: Task, shards: Iterable[Shard]) -> Iterator[dict[Any, Any]]:
         """As `Workers.map`."""
         self.loaded.in_dtype(work.dtype)  # made here, and not by every thread
         with one_thread():
@@ -99,7 +99,7 @@ class RayWorkers:
         self._ray = ray
         self._actors = [actor.remote(spec, base, sha256) for _ in range(gpus or max(1, int(have.get("CPU", 1))))]
 
-    def map(self, work: Task, shards: Iterable[Shard]) -> Iterator[dict[str, Any]]:
+    def map(self, work: Task, shards: Iterable[Shard]) -> Iterator[dict[Any, Any]]:
         """As `Workers.map`."""
         sent = self._ray.put(work)
         turn = iter(range(10**12))

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import Field, ValidationError, model_validator
 
 from imitable.campaign.material import About, Corpus, Model, Study, Table, Targets
-from imitable.campaign.running import Episode, Pay, Platforms, Serve, Sitting, Store
+from imitable.campaign.running import Episode, Pay, Platforms, Readings, Serve, Sitting, Store
 from imitable.errors import CampaignError
 
 
@@ -23,6 +23,7 @@ class Campaign(Table):
     corpus: Corpus
     targets: list[Targets] = Field(min_length=1)
     episode: Episode = Episode()
+    readings: Readings = Readings()
     sitting: Sitting = Sitting()
     serve: Serve = Serve()
     store: Store = Store()
@@ -36,6 +37,12 @@ class Campaign(Table):
         names = [model.model_id for model in self.all_models]
         if len(set(names)) != len(names):
             raise ValueError(f"two models are called '{max(names, key=names.count)}'; give each its own name")
+        return self
+
+    @model_validator(mode="after")
+    def _probes_are_named(self) -> Campaign:
+        if "probes" in self.episode.levels and not self.readings.probes:
+            raise ValueError('level "probes" reads probes: name their files, [readings] probes = ["x.safetensors"]')
         return self
 
     @property

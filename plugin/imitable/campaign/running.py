@@ -7,11 +7,13 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from imitable.campaign.addresses import WebAddress, origin
+from imitable.campaign.addresses import WebAddress
 from imitable.campaign.limits import Limits, Network
 from imitable.campaign.material import Table
+from imitable.campaign.mturk import MTurk
 
-_LEVELS_YET = ("text", "examples")
+LEVELS = ("text", "examples", "neighbours", "upstream", "downstream", "probes", "consult", "weights")
+"""What can be seen besides the text. Every level but `text` also shows the examples."""
 _CHECKS = 5
 """Attention checks that there are."""
 
@@ -88,9 +90,9 @@ class Episode(Table):
 
     @model_validator(mode="after")
     def _fits(self) -> Episode:
-        unknown = [level for level in self.levels if level not in _LEVELS_YET]
+        unknown = [level for level in self.levels if level not in LEVELS]
         if unknown:
-            raise ValueError(f"level '{unknown[0]}' is not one of {', '.join(_LEVELS_YET)}")
+            raise ValueError(f"level '{unknown[0]}' is not one of {', '.join(LEVELS)}")
         if len(set(self.levels)) != len(self.levels):
             raise ValueError("levels repeats itself")
         if self.practice + self.held_out == 0:
@@ -98,6 +100,20 @@ class Episode(Table):
         if self.practice > self.pool.practice or self.held_out > self.pool.held_out:
             raise ValueError("an episode needs more rounds than its pool has items; enlarge pool")
         return self
+
+
+class Readings(Table):
+    """[readings]: what the levels beyond `examples` show beside a text"""
+
+    show: int = Field(default=8, ge=2, le=8)
+    """Other units that are read at one time, at most; half of them chosen in each of the two ways that a level has."""
+    probes: list[str] = Field(default=[], max_length=8)
+    """Files of linear probes (.safetensors), from the campaign's folder, that level `probes` reads."""
+    units: list[str] = Field(default=[], max_length=26)
+    """Units of the model, such as "mlp.3/117", that level `consult` offers; default: those of `neighbours`, `upstream`
+    and `downstream`."""
+    looks: int = Field(default=3, ge=1)
+    """Units that a player may look up in a round, at level `consult`."""
 
 
 class Sitting(Table):
@@ -196,21 +212,6 @@ class Prolific(Table):
     def keys(self) -> str:
         """The address of Prolific's keys."""
         return self.keys_url or f"{self.api_url.rstrip('/')}/.well-known/study/jwks.json"
-
-
-class MTurk(Table):
-    """[platform.mturk]"""
-
-    endpoint_url: WebAddress | None = None
-    annotators_per_target: int = Field(default=10, ge=1)
-    worker_sites: list[WebAddress] = Field(default=[])
-    """Sites in whose frames the task is shown and to which it is submitted; without any, the endpoint's own."""
-
-    @property
-    def sites(self) -> list[str]:
-        """The origins of `worker_sites`, or of the endpoint."""
-        named = self.worker_sites or [self.endpoint_url or ""]
-        return [origin(one) for one in named if one]
 
 
 class Platforms(Table):

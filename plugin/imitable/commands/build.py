@@ -12,6 +12,7 @@ from imitable.commands.asked import Asked, asked
 from imitable.commands.drawing import LeftOut, draw_targets
 from imitable.commands.gathering import prepare
 from imitable.commands.progress import Progress, silent
+from imitable.commands.readings import with_readings
 from imitable.commands.work import working
 from imitable.errors import BuildError, CampaignError
 from imitable.rounds import MadeTarget
@@ -99,6 +100,7 @@ def _make(
     notes: list[str] = []
     described: list[dict[str, object]] = []
     documents: dict[str, int] = {}
+    readings: list[dict[str, object]] = []
     for model in config.all_models:
         prepared = prepare(
             folder, model, work=folder.path / ".build-work" / build_hash[:16], ray=ray, progress=progress
@@ -119,6 +121,10 @@ def _make(
             left_out += without
             if len(found) < wanted:
                 notes.append(f"{name}, [[targets]] #{number + 1}: {len(found)} of {wanted} targets")
+        levelled = with_readings(prepared, tables, [one for one in made if one.target.model_id == name])
+        made = [one for one in made if one.target.model_id != name] + levelled.made
+        left_out += [LeftOut(target_id, reason) for target_id, reason in levelled.lacking]
+        readings += levelled.report
         prepared.workers.close()
     if not made:
         reasons = "; ".join(f"{one.target_id} {one.reason}" for one in left_out[:5])
@@ -136,6 +142,7 @@ def _make(
         "items": sum(len(one.items) for one in made),
         "left_out": [asdict(one) for one in left_out],
         "notes": notes,
+        "readings": readings,
     }
     return made, report
 

@@ -1,23 +1,27 @@
 """Pure planning: splits of documents, pools of items, the display scale of a target, plans of episodes."""
 
 from imitable.rounds.episodes import Planned, plan_rounds
+from imitable.rounds.gauges import in_turn, shown, strongest
 from imitable.rounds.kept import of_unit
 from imitable.rounds.making import Answered, Draft, Wish, draft_target, make_target
 from imitable.rounds.overlap import windows_to_keep
-from imitable.rounds.records import AnswerKey, Example, Item, MadeTarget, PlayedTarget, Split
+from imitable.rounds.records import AnswerKey, Example, Gauge, Item, MadeTarget, PlayedTarget, Reading, Split
 from imitable.rounds.seen import Seen, see, upper_quantile
 from imitable.rounds.splits import assign_splits
 from imitable.rounds.strata import Side, TooFlat, calibrate
+from imitable.rounds.told import told
 
 __all__ = [
     "AnswerKey",
     "Answered",
     "Draft",
     "Example",
+    "Gauge",
     "Item",
     "MadeTarget",
     "Planned",
     "PlayedTarget",
+    "Reading",
     "Seen",
     "Side",
     "Split",
@@ -26,10 +30,14 @@ __all__ = [
     "assign_splits",
     "calibrate",
     "draft_target",
+    "in_turn",
     "make_target",
     "of_unit",
     "plan_rounds",
     "see",
+    "shown",
+    "strongest",
+    "told",
     "upper_quantile",
     "windows_to_keep",
 ]

@@ -90,6 +90,36 @@ class Example:
 
 
 @dataclass(frozen=True)
+class Gauge:
+    """One thing besides the text that can be read at a level of a target: mostly another unit of the model."""
+
+    target_id: str
+    level: str
+    place: int
+    """Order in which it is shown, from 0."""
+    unit: str
+    """Id of the unit, as MODEL/SITE/INDEX; empty for `token` and `rest`."""
+    chosen_by: str
+    """`direction` or `co-activation` (neighbours), `weight` or `correlation` (upstream, downstream), `probe`,
+    `declared`; in a table of weights also `token`, the token's own embedding, and `rest`, all that is not listed."""
+    strength: float
+    """The similarity, connection or correlation that it was chosen by, with its sign; 0 where there is none."""
+    weights: tuple[float, ...]
+    """At level `weights`: what its activation is multiplied by, one number a part of the unit. Else empty."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the gauges of one level show at one item. Computed on exactly the tokens shown."""
+
+    item_id: str
+    level: str
+    values: tuple[tuple[float, ...], ...]
+    """By gauge. One number, -10 to 10, on the scale of `rounds.gauges`; at level `weights` the activation (0 where
+    there is none) and then what the gauge adds to each part, so that the last numbers of all gauges add up."""
+
+
+@dataclass(frozen=True)
 class MadeTarget:
     """Everything a build makes of one target."""
 
@@ -97,3 +127,5 @@ class MadeTarget:
     items: tuple[Item, ...]
     answers: tuple[AnswerKey, ...]
     examples: tuple[Example, ...]
+    gauges: tuple[Gauge, ...] = ()
+    readings: tuple[Reading, ...] = ()

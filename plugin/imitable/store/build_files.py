@@ -16,7 +16,7 @@ from sqlalchemy import delete, insert, select, text
 
 from imitable.campaign import Folder
 from imitable.errors import BuildError, MissingExtra
-from imitable.rounds import AnswerKey, Example, Item, MadeTarget, PlayedTarget
+from imitable.rounds import AnswerKey, Example, Gauge, Item, MadeTarget, PlayedTarget, Reading
 from imitable.store import tables
 from imitable.store.engine import Store
 from imitable_aggregation import scoring
@@ -24,7 +24,16 @@ from imitable_aggregation import scoring
 BUILD_VERSION = 2
 """Raised when the same configuration would build something else."""
 
-_FILES: dict[str, type] = {"targets": PlayedTarget, "items": Item, "truths": AnswerKey, "examples": Example}
+_FILES: dict[str, type] = {
+    "targets": PlayedTarget,
+    "items": Item,
+    "truths": AnswerKey,
+    "examples": Example,
+    "gauges": Gauge,
+    "readings": Reading,
+}
+_SINCE_LEVELS = ("gauges", "readings")
+"""Files that builds of a campaign without readings, and older builds, do not have."""
 
 Record = TypeVar("Record")
 
@@ -41,6 +50,8 @@ def build_hash_of(folder: Folder) -> str:
         "rounds": [config.episode.practice, config.episode.held_out, config.episode.pool.model_dump()],
         "key": folder.derive("build"),
     }
+    if shown := [level for level in config.episode.levels if level not in ("text", "examples")]:
+        described["readings"] = [shown, config.readings.model_dump(exclude={"looks"})]
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 
 
@@ -57,7 +68,10 @@ def write_build(folder: Path, made: Sequence[MadeTarget], report: dict[str, Any]
         "items": [item for one in made for item in one.items],
         "truths": [answer for one in made for answer in one.answers],
         "examples": [example for one in made for example in one.examples],
+        "gauges": [gauge for one in made for gauge in one.gauges],
+        "readings": [reading for one in made for reading in one.readings],
     }
+    rows = {name: records for name, records in rows.items() if records or name not in _SINCE_LEVELS}
     fresh, old = folder.with_name(".build-new"), folder.with_name(".build-old")
     try:
         shutil.rmtree(fresh, ignore_errors=True)
@@ -172,12 +186,17 @@ def _must_say(table: Any, kinds: dict[str, type], whose: str) -> None:
 
 
 def read_build(folder: Path) -> dict[str, list[Any]]:
-    """The records of a build, by file name: `targets`, `items`, `truths`, `examples`."""
+    """The records of a build, by file name: `targets`, `items`, `truths`, `examples`, `gauges`, `readings`."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        return {name: _records(kind, name, pq.read_table(folder / f"{name}.parquet")) for name, kind in _FILES.items()}
+        return {
+            name: _records(kind, name, pq.read_table(folder / f"{name}.parquet"))
+            if name not in _SINCE_LEVELS or (folder / f"{name}.parquet").exists()
+            else []
+            for name, kind in _FILES.items()
+        }
     except (OSError, ValueError, pa.ArrowException) as error:
         raise BuildError(f"{folder} is damaged ({error}). Remove it and run 'imitable build' again.") from error
 
@@ -225,6 +244,8 @@ def _rows(records: dict[str, list[Any]]) -> dict[Any, list[dict[str, Any]]]:
         ],
         tables.shades: _shades(records),
         tables.examples: [asdict(example) for example in records["examples"]],
+        tables.gauges: [asdict(gauge) for gauge in records.get("gauges", ())],
+        tables.readings: [asdict(reading) for reading in records.get("readings", ())],
     }
 
 
@@ -302,7 +323,7 @@ def load_build(store: Store, *, name: str, build_hash: str, records: dict[str, l
                 "The campaign's old build is being played since a moment ago, and cannot be replaced. Put the old "
                 "settings back, or make a new campaign with: imitable new"
             )
-        for table in (tables.shades, tables.truths, tables.items, tables.examples, tables.targets, tables.campaigns):
+        for table in reversed(tables.BUILT):
             connection.execute(delete(table))
         connection.execute(insert(tables.campaigns), [campaign])
         for table, values in rows.items():

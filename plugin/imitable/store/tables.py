@@ -134,6 +134,31 @@ examples = Table(
     Column("values", JSON, nullable=False),
 )
 
+gauges = Table(
+    "gauges",
+    metadata,
+    Column("target_id", ForeignKey(targets.c.target_id), primary_key=True),
+    Column("level", String(20), primary_key=True),
+    Column("place", Integer, primary_key=True),
+    Column("unit", String(300), nullable=False),
+    Column("chosen_by", String(20), nullable=False),
+    Column("strength", Float, nullable=False),
+    Column("weights", JSON, nullable=False),
+)
+"""What a level shows beside the texts of a target: other units, mostly. Their names are for the runner alone."""
+
+readings = Table(
+    "readings",
+    metadata,
+    Column("item_id", ForeignKey(items.c.item_id), primary_key=True),
+    Column("level", String(20), primary_key=True),
+    Column("values", JSON, nullable=False),
+)
+"""What the gauges of a level show at an item, by gauge. Part of the question, as its text is."""
+
+BUILT = (campaigns, targets, items, truths, shades, examples, gauges, readings)
+"""The tables that a build fills, each after those that it refers to."""
+
 SIMULATED_DOMAIN = "simulated.invalid"
 """Mail domain of programs that play on a platform which knows people by their e-mail."""
 
@@ -248,6 +273,15 @@ guesses = Table(
 """Committed guesses: the first write wins, nothing is ever updated. `seconds` is empty where nobody of ours saw the
 round being shown. The last four are what the round's page told of itself (`game/conduct.py`), empty where it told
 nothing."""
+
+looks = Table(
+    "looks",
+    metadata,
+    Column("round_id", ForeignKey(rounds.c.round_id), primary_key=True),
+    Column("place", Integer, primary_key=True),
+    Column("looked_at", TIME, nullable=False),
+)
+"""The gauges that a player asked to see in a round, at level `consult`."""
 
 OF_ROUND = and_(guesses.c.episode_id == rounds.c.episode_id, guesses.c.trial == rounds.c.trial)
 """Joins a round and its committed guess."""

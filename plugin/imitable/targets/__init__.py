@@ -3,7 +3,7 @@
 from imitable.targets.ids import Kind, Polarity, TargetId, kind_of_site
 from imitable.targets.sae_files import Architecture as SaeArchitecture
 from imitable.targets.sae_files import Normalization as SaeNormalization
-from imitable.targets.sae_files import SaeFile, read_sae
+from imitable.targets.sae_files import SaeFile, read_decoder, read_sae
 from imitable.targets.tensors import Floats
 from imitable.targets.vectors import Vectors, read_vectors, write_vectors
 
@@ -17,6 +17,7 @@ __all__ = [
     "TargetId",
     "Vectors",
     "kind_of_site",
+    "read_decoder",
     "read_sae",
     "read_vectors",
     "write_vectors",

@@ -141,6 +141,11 @@ def _table(path: Path, config: Mapping[str, Any], key: str) -> dict[str, Any]:
     return value or {}
 
 
+def read_decoder(folder: Path) -> Floats:
+    """What every latent of an SAE writes: W_dec, (d_sae, d_in)."""
+    return open_tensors(folder / "sae_weights.safetensors").read("W_dec")
+
+
 def _refuse_the_unknown(path: Path, config: Mapping[str, Any], since_6: bool) -> None:
     transcodes = [key for key in ("d_out", "hook_name_out") if config.get(key) is not None]
     if since_6:
