@@ -5,7 +5,7 @@ so. It is built from Prolific's published API description; where that leaves som
 says what was guessed. It proves that a campaign does what the documents ask for, not that Prolific does what they say.
 """
 
-from imitable.rehearsal.prolific.faults import Fault
+from imitable.rehearsal.faults import Fault
 from imitable.rehearsal.prolific.process import TOKEN, StandIn, standing_in
 
 __all__ = ["TOKEN", "Fault", "StandIn", "standing_in"]

@@ -14,9 +14,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from imitable.rehearsal.faults import Fields
 from imitable.rehearsal.prolific import hooks, studies, submissions, wallet
 from imitable.rehearsal.prolific.signing import Signer
-from imitable.rehearsal.prolific.world import Fields, Group, Refusal, World, bad_request, not_found
+from imitable.rehearsal.prolific.world import Group, Refusal, World, bad_request, not_found
 
 Answer = tuple[int, Any] | tuple[int, Any, dict[str, str]]
 Does = Callable[["Asked"], Answer]

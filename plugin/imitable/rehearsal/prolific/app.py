@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager
 import httpx
 from starlette.applications import Starlette
 
+from imitable.rehearsal.faults import Faulty
 from imitable.rehearsal.prolific import hooks
 from imitable.rehearsal.prolific.api import Api
-from imitable.rehearsal.prolific.faults import Faulty
+from imitable.rehearsal.prolific.front import ApiFront
 from imitable.rehearsal.prolific.sides import Sides
 from imitable.rehearsal.prolific.signing import Signer
 from imitable.rehearsal.prolific.world import Settings, World
@@ -35,7 +36,7 @@ def stand_in(settings: Settings, *, cents: int, seed: int) -> Faulty:
         return made
 
     routes = [*Api(world, signer).routes(), *Sides(world, signer, faulty).routes()]
-    made = Faulty(Starlette(routes=routes, lifespan=lifespan), seed)
+    made = Faulty(Starlette(routes=routes, lifespan=lifespan), ApiFront(), seed)
     return made
 
 

@@ -8,8 +8,9 @@ import time
 import uuid
 from typing import TYPE_CHECKING
 
+from imitable.rehearsal.faults import Fields
 from imitable.rehearsal.prolific.signing import signature
-from imitable.rehearsal.prolific.world import Fields, Subscription, World, bad_request, not_found
+from imitable.rehearsal.prolific.world import Subscription, World, bad_request, not_found
 
 if TYPE_CHECKING:
     import httpx

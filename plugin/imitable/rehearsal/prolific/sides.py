@@ -29,11 +29,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from imitable.rehearsal.faults import Fault, Faulty, Fields
 from imitable.rehearsal.prolific import studies, submissions, wallet
 from imitable.rehearsal.prolific.api import Asked, read, refused
-from imitable.rehearsal.prolific.faults import Fault, Faulty
 from imitable.rehearsal.prolific.signing import Signer
-from imitable.rehearsal.prolific.world import LABEL, Fields, Refusal, World
+from imitable.rehearsal.prolific.world import LABEL, Refusal, World
 
 _COOKIE = "stand_in_submission"
 

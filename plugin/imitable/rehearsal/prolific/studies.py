@@ -13,9 +13,10 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
+from imitable.rehearsal.faults import Fields
 from imitable.rehearsal.prolific import wallet
 from imitable.rehearsal.prolific.hooks import tell
-from imitable.rehearsal.prolific.world import Fields, Study, World, bad_request
+from imitable.rehearsal.prolific.world import Study, World, bad_request
 
 REQUIRED = (
     "name",

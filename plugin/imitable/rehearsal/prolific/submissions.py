@@ -13,11 +13,12 @@ import math
 from collections.abc import Iterable
 from datetime import timedelta
 
+from imitable.rehearsal.faults import Fields
 from imitable.rehearsal.prolific import wallet
 from imitable.rehearsal.prolific.hooks import tell
 from imitable.rehearsal.prolific.signing import Signer, filled
 from imitable.rehearsal.prolific.studies import BLOCKED
-from imitable.rehearsal.prolific.world import Fields, Refusal, Submission, World, bad_request
+from imitable.rehearsal.prolific.world import Refusal, Submission, World, bad_request
 
 RESERVED_FOR = timedelta(minutes=10)
 APPROVED_AFTER = timedelta(days=21)

@@ -11,7 +11,8 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
-from imitable.rehearsal.prolific.world import Bulk, Fields, Payment, Study, Submission, World, bad_request, not_found
+from imitable.rehearsal.faults import Fields
+from imitable.rehearsal.prolific.world import Bulk, Payment, Study, Submission, World, bad_request, not_found
 
 MOST_ROWS = 200
 UNDER_WAY = ("RESERVED", "ACTIVE", "AWAITING REVIEW")

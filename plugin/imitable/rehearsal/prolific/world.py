@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
+
+from imitable.rehearsal.controls import Clock
+from imitable.rehearsal.faults import Fields
 
 LABEL = "stand-in for Prolific: no real money, no real people"
-
-Fields = dict[str, Any]
-"""A JSON object."""
 
 
 class Refusal(Exception):
@@ -163,13 +162,12 @@ class Subscription:
     enabled: bool = False
 
 
-class World:
+class World(Clock):
     """Everything at once. Not shared between threads."""
 
     def __init__(self, settings: Settings) -> None:
+        super().__init__()
         self.settings = settings
-        self.ahead = timedelta(0)
-        """How far its clock is ahead of the machine's."""
         self.workspace = self.fresh("workspace")
         self.project = self.fresh("project")
         self.user = self.fresh("researcher")
@@ -190,10 +188,6 @@ class World:
     def fresh(self, kind: str) -> str:
         """A new id, in which it can be seen where it comes from."""
         return f"stand-in-{kind}-{secrets.token_hex(6)}"
-
-    def now(self) -> datetime:
-        """By its own clock."""
-        return datetime.now(UTC) + self.ahead
 
     @property
     def readable(self) -> datetime:

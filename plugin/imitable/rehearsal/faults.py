@@ -1,12 +1,12 @@
-"""What goes wrong between a client and the stand-in, when it is told to; and the journal of every request.
+"""What goes wrong between a client and a stand-in, when it is told to; and the journal of every request.
 
 A fault strikes requests whose method and path match, `times` often, or a share of them by chance:
 
     drop      the connection ends without an answer, before or after the work
     status    500, or another status, instead of an answer, before or after the work
-    throttle  429 with Retry-After, before the work
+    throttle  the answer to whoever asks too often, before the work
     slow      the answer comes late: the wait is before or after the work
-    accept    202, and the work is never done
+    accept    success, and the work is never done
 """
 
 from __future__ import annotations
@@ -16,16 +16,18 @@ import json
 import random
 import re
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
-
-from imitable.rehearsal.prolific.world import LABEL, Fields
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+Fields = dict[str, Any]
+"""A JSON object."""
+
+Headers = list[tuple[bytes, bytes]]
+
 How = Literal["drop", "status", "throttle", "slow", "accept"]
 
-_LABELLED = (b"x-stand-in", LABEL.encode())
 _LONGEST = 20_000
 """Bytes of a body that the journal keeps."""
 
@@ -36,7 +38,7 @@ class Fault:
 
     how: How
     path: str = ""
-    """A regular expression, found in the path."""
+    """A regular expression, found in the path, or in what `Front.called` has in its place."""
     method: str = ""
     """Empty: any."""
     when: Literal["before", "after"] = "before"
@@ -49,11 +51,25 @@ class Fault:
     """Of the requests that match, 0 to 1."""
 
 
+class Front(Protocol):
+    """What one stand-in's API looks like from outside."""
+
+    def called(self, scope: Scope) -> Fields | None:
+        """What the journal says of a request, with at least its `path`; None for what is not the API: never struck."""
+
+    def failed(self, fault: Fault) -> tuple[int, Fields, Headers]:
+        """Status, body and headers of `status`, `throttle` and `accept`, as this API says them."""
+
+    def headers(self) -> Headers:
+        """What every answer has on top."""
+
+
 class Faulty:
     """Stands before the app. Only the API is struck, never the control path or the participants' side."""
 
-    def __init__(self, app: ASGIApp, seed: int) -> None:
+    def __init__(self, app: ASGIApp, front: Front, seed: int) -> None:
         self.app = app
+        self.front = front
         self.faults: list[Fault] = []
         self.journal: list[Fields] = []
         self.rng = random.Random(seed)  # noqa: S311  # chance, not secrets
@@ -64,7 +80,7 @@ class Faulty:
             return
         body = await _body(receive)
         entry = self._note(scope, body)
-        fault = self._strike(scope, entry)
+        fault = self._strike(entry)
         answer = _Answer(body)
         if fault is not None and fault.when == "before":
             await self._fail(fault, receive, send, entry)
@@ -77,9 +93,12 @@ class Faulty:
             if fault.how != "slow":
                 return
         for message in answer.messages:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message["headers"], *self.front.headers()]}  # noqa: PLW2901
             await send(message)
 
     def _note(self, scope: Scope, body: bytes) -> Fields:
+        called = self.front.called(scope)
         entry: Fields = {
             "number": len(self.journal) + 1,
             "method": scope["method"],
@@ -88,15 +107,18 @@ class Faulty:
             "body": body[:_LONGEST].decode("utf-8", "replace"),
             "fault": None,
             "done": None,
+            **(called or {}),
         }
-        if scope["path"].startswith("/api/"):
+        if called is not None:
             self.journal.append(entry)
+        else:
+            entry["spared"] = True
         return entry
 
-    def _strike(self, scope: Scope, entry: Fields) -> Fault | None:
-        for fault in self.faults:
-            hit = fault.method in ("", scope["method"]) and re.search(fault.path, scope["path"])
-            if scope["path"].startswith("/api/") and fault.times > 0 and hit and self.rng.random() < fault.share:
+    def _strike(self, entry: Fields) -> Fault | None:
+        for fault in () if "spared" in entry else self.faults:
+            hit = fault.method in ("", entry["method"]) and re.search(fault.path, entry["path"])
+            if fault.times > 0 and hit and self.rng.random() < fault.share:
                 fault.times -= 1
                 entry["fault"] = asdict(fault)
                 return fault
@@ -109,13 +131,9 @@ class Faulty:
             case "drop":
                 entry["answered"] = "dropped"
                 await _hang_up(receive)
-            case "throttle":
-                wait = [(b"retry-after", f"{fault.seconds:g}".encode())]
-                await _say(send, 429, _error(429, "Too many requests", "Slow down."), wait)
-            case "accept":
-                await _say(send, 202, {})
-            case "status":
-                await _say(send, fault.status, _error(fault.status, "Stand-in", "This failed because it was told to."))
+            case _:
+                status, said, more = self.front.failed(fault)
+                await _say(send, status, said, [*self.front.headers(), *more])
 
 
 class _Answer:
@@ -135,7 +153,6 @@ class _Answer:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message = {**message, "headers": [*message["headers"], _LABELLED]}
         self.messages.append(message)
 
 
@@ -156,12 +173,8 @@ async def _hang_up(receive: Receive) -> None:
         await asyncio.sleep(0)
 
 
-def _error(status: int, title: str, detail: object) -> Fields:
-    return {"error": {"status": status, "error_code": status * 100, "title": title, "detail": detail}}
-
-
-async def _say(send: Send, status: int, said: Fields, headers: list[tuple[bytes, bytes]] | None = None) -> None:
+async def _say(send: Send, status: int, said: Fields, headers: Headers) -> None:
     body = json.dumps(said).encode()
-    fixed = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), _LABELLED]
-    await send({"type": "http.response.start", "status": status, "headers": [*fixed, *(headers or ())]})
+    fixed = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": [*fixed, *headers]})
     await send({"type": "http.response.body", "body": body})
