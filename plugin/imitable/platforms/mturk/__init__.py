@@ -1,0 +1,101 @@
+"""MTurk-style sites: HITs whose workers come to our own page and are paid through the site, by boto3.
+
+Amazon's own Mechanical Turk closed on 2026-09-30; what is left are stand-ins and sites that speak its protocol.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from imitable.campaign import Folder
+from imitable.errors import MissingExtra, NotOffered, PlatformError
+from imitable.money import Payer
+from imitable.money.by_hand import ByHand
+from imitable.platforms import Collected, Progress, Published, silent
+from imitable.store import Store
+
+
+class MTurk:
+    """`--platform mturk`. Whoever asks for its `payer` pays through the site, too."""
+
+    def publish(
+        self, folder: Folder, store: Store, *, places: int | None, dry_run: bool, progress: Progress = silent
+    ) -> Published:
+        """Make HITs for `places` workers in all (None: those of campaign.toml), or what they lack, and open them.
+
+        Safe to repeat. A dry run without credentials asks the site nothing. Raises PlatformError and MoneyError.
+        """
+        from imitable.platforms.mturk.hits import settings_of
+
+        settings = settings_of(folder)
+        client = _client()
+        from imitable.platforms.mturk.publishing import offline, publish_hits
+        from imitable.platforms.mturk.refusals import NoAnswer
+
+        wanted = settings.places if places is None else places
+        if wanted < 1:
+            raise PlatformError("There is nothing to publish: the number of places must be 1 or more.")
+        url = client.address(settings)
+        if dry_run and not client.has_credentials():
+            return offline(folder, url, wanted, "The site was not asked, for boto3 finds no credentials.")
+        api = client.Api(settings)
+        try:
+            with progress("Making HITs", wanted) as advance:
+                return publish_hits(api, folder, store, wanted, dry_run=dry_run, advance=advance)
+        except NotOffered as error:
+            if dry_run and isinstance(error.__cause__, NoAnswer):
+                return offline(folder, url, wanted, str(error))
+            raise
+        finally:
+            api.close()
+
+    def collect(self, folder: Folder, store: Store, *, progress: Progress = silent) -> Collected:
+        """Read what was handed in, note on the site who took part, and compare with our sittings."""
+        from imitable.platforms.mturk.hits import settings_of
+
+        settings = settings_of(folder)
+        client = _client()
+        from imitable.platforms.mturk.collecting import collect_assignments
+
+        api = client.Api(settings)
+        try:
+            return collect_assignments(api, folder, store)
+        finally:
+            api.close()
+
+    def close(self, folder: Folder, store: Store, *, now: bool = False) -> str:
+        """Let the HITs expire; with `now`, end what is being played, too."""
+        from imitable.platforms.mturk.hits import settings_of
+
+        settings = settings_of(folder)
+        client = _client()
+        from imitable.platforms.mturk.closing import close_hits
+
+        api = client.Api(settings)
+        try:
+            return close_hits(api, folder, store, now=now)
+        finally:
+            api.close()
+
+    def payer(self, folder: Folder) -> Payer:
+        """How workers are paid: through the site, or by hand where campaign.toml and boto3 name none."""
+        from imitable.platforms.mturk.hits import settings_of
+
+        settings = folder.config.platform.mturk
+        try:
+            _client().address(settings_of(folder))
+        except (PlatformError, MissingExtra):
+            if settings is None or settings.endpoint_url is None:
+                return ByHand("mturk")
+            raise
+        from imitable.platforms.mturk.payer import MTurkPayer
+
+        return MTurkPayer(folder)
+
+
+def _client() -> ModuleType:
+    try:
+        from imitable.platforms.mturk import client
+    except ImportError as error:
+        raise MissingExtra("aws", wanted_for="--platform mturk") from error
+    return client
