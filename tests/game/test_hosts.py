@@ -396,16 +396,14 @@ def test_only_the_sites_named_may_frame_the_pages_and_be_sent_a_form(call: Call)
     assert len(nonces) == 2
 
 
-@pytest.mark.parametrize("where", ["prolific", "mturk"])
-def test_who_was_given_nothing_to_play_has_finished_nothing_and_gets_no_code(call: Call, where: str) -> None:
+def test_who_was_given_nothing_to_play_has_finished_nothing_and_gets_no_code(call: Call) -> None:
     pay = '[pay]\nbase = "3.00"\n'
-    here = call(pay + PROLIFIC + MTURK, targets=1, episodes=1)
-    first, again = {"prolific": (IDS, "SESSION_ID"), "mturk": (HIT, "assignmentId")}[where]
-    assert here.play(here.enter(f"/{where}", first))["finish"]
-    for number in range(3):  # the same person with more assignments has played everything
-        end = here.play(here.enter(f"/{where}", {**first, again: f"more{number}"}))
+    here = call(pay + PROLIFIC, targets=1, episodes=1)
+    assert here.play(here.enter("/prolific", IDS))["finish"]
+    for number in range(3):  # the same person with more submissions has played everything
+        end = here.play(here.enter("/prolific", {**IDS, "SESSION_ID": f"more{number}"}))
         assert (end["kind"], end["nothing_left"], end["finish"], end["pay"]) == ("done", True, None, "")
-        assert here.get(f"/{where}", {**first, again: f"more{number}"})["kind"] == "landing", (
+        assert here.get("/prolific", {**IDS, "SESSION_ID": f"more{number}"})["kind"] == "landing", (
             "a place may be free later"
         )
     with here.here.store.read() as connection:
@@ -414,6 +412,25 @@ def test_who_was_given_nothing_to_play_has_finished_nothing_and_gets_no_code(cal
     page = here.http.post("/play", data={"token": end["token"]}, headers={"Accept": "text/html"}).text
     assert "Nothing is left to play" in page
     assert "All done" not in page
+
+
+def test_a_worker_who_played_one_hit_is_turned_away_from_the_next(call: Call) -> None:
+    here = call(MTURK)
+    begun = here.enter("/mturk", HIT)
+    other = {**HIT, "assignmentId": "ASSIGN2", "hitId": "HIT2"}
+    ticket = here.get("/mturk", other)["code"]
+    here.play(begun)
+    assert "can take part once" in here.get("/mturk", other)["message"]
+    assert "can take part once" in here.post("/start", code=ticket, agree="yes")["message"], "it was opened before"
+    assert here.get("/mturk", HIT)["kind"] == "done", "the last page can still be handed in"
+    assert here.get("/mturk", {**other, "workerId": "AWORKER2"})["kind"] == "landing"
+    assert here.count(tables.sittings) == 1
+
+
+def test_who_gives_a_hit_back_unfinished_may_take_another(call: Call) -> None:
+    here = call(MTURK)
+    here.enter("/mturk", HIT)
+    assert here.play(here.enter("/mturk", {**HIT, "assignmentId": "ASSIGN2"}))["finish"]
 
 
 def test_places_are_counted_for_each_platform(call: Call) -> None:

@@ -90,3 +90,8 @@ def test_of_an_open_campaign_only_those_with_a_link_of_their_own_are_told_of_pay
 def test_on_a_platform_the_last_page_names_the_site_that_pays() -> None:
     said = earned_said(Pay(base="3"), texts(), platform="prolific", stopped=False)
     assert said == "You are paid USD 3.00 for taking part. It is paid through the site where you found this task."
+
+
+def test_where_a_task_is_paid_whole_no_part_is_promised() -> None:
+    assert pay_said(Pay(base="3"), texts(), platform="mturk").startswith("USD 3.00 for taking part. You are paid")
+    assert earned_said(Pay(base="3"), texts(), platform="mturk", stopped=True).startswith("You are paid USD 3.00 for")

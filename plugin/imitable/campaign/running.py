@@ -228,6 +228,10 @@ class Platforms(Table):
         return (tables.get(platform) or self.web).annotators_per_target
 
 
+WHOLE_ONLY = ("mturk",)
+"""Platforms that pay a task whole or not at all: who stops after the first round is paid as if they had played on."""
+
+
 class Pay(Table):
     """[pay]"""
 

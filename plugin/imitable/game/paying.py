@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from imitable.campaign import Pay
+from imitable.campaign.running import WHOLE_ONLY
 from imitable_templates.texts import Texts
 
 PAYING = ("prolific", "mturk")
@@ -16,7 +17,8 @@ def pay_said(pay: Pay, words: Texts, *, platform: str) -> str:
     base, bonus = Decimal(pay.base) > 0, Decimal(pay.bonus_per_point) > 0
     said = []
     if base:
-        said.append(words.plain("pay.base", amount=_amount(pay.base, pay, words)))
+        key = "pay.base_whole" if platform in WHOLE_ONLY else "pay.base"
+        said.append(words.plain(key, amount=_amount(pay.base, pay, words)))
     if bonus:
         key = "pay.bonus_too" if base else "pay.bonus"
         said.append(words.plain(key, amount=_amount(pay.bonus_per_point, pay, words)))
@@ -36,7 +38,8 @@ def earned_said(pay: Pay, words: Texts, *, platform: str, stopped: bool) -> str:
     """What a sitting that is over earns and who pays it, in a few sentences; empty when [pay] states nothing."""
     said = []
     if Decimal(pay.base) > 0:
-        said.append(words.plain("pay.earned_part" if stopped else "pay.earned", amount=_amount(pay.base, pay, words)))
+        part = stopped and platform not in WHOLE_ONLY
+        said.append(words.plain("pay.earned_part" if part else "pay.earned", amount=_amount(pay.base, pay, words)))
     if Decimal(pay.bonus_per_point) > 0:
         said.append(words.plain("pay.earned_bonus", amount=_amount(pay.bonus_per_point, pay, words)))
     if said:

@@ -23,6 +23,7 @@ from imitable.game.sessions import (
     find_link,
     open_sitting,
     session_of,
+    refuse_repeat,
     sitting_id_of,
     token_of,
 )
@@ -100,7 +101,9 @@ class Game:
                     raise GameError("refused.not_your_task")
                 if known is not None and known.ended_at is not None:
                     return self.show.done(connection, known.sitting_id)
-                if known is not None:
+                if known is None:
+                    refuse_repeat(connection, entry, annotator_id)
+                else:
                     pay = promised(connection, pay, known.pay_rule)
         platform = "mturk" if entry is None else entry.platform
         paid = entry is None or bool(entry.platform_id)

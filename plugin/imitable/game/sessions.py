@@ -73,7 +73,8 @@ def open_sitting(
 
     What [pay] promises at that moment is what it will be owed.
 
-    Raises GameError when the assignment was begun by another person: ids in an address are unsigned.
+    Raises GameError when the assignment was begun by another person, for ids in an address are unsigned, and when its
+    platform gives a person several and they have had theirs.
     """
     sitting_id = sitting_id_of(folder, entry.platform, entry.assignment)
     annotator_id = folder.annotator_id(entry.platform, entry.platform_id)
@@ -103,9 +104,22 @@ def open_sitting(
         raise GameError("refused.not_your_task")
     if owner is not None:
         return sitting_id, False
+    refuse_repeat(connection, entry, annotator_id)
     insert_once(connection, tables.identities, identity)
     sitting["pay_rule"] = keep_rule(connection, folder.config.pay, now=now)
     return sitting_id, insert_once(connection, tables.sittings, sitting)
+
+
+def refuse_repeat(connection: Connection, entry: Entry, annotator_id: str) -> None:
+    """Raise GameError for who has ended a sitting and comes with another assignment, where a platform allows that.
+
+    MTurk-style sites keep a worker from taking one HIT twice, and not from taking two HITs of one campaign.
+    """
+    sittings = tables.sittings.c
+    mine = (sittings.annotator_id == annotator_id) & (sittings.assignment != entry.assignment)
+    before = select(sittings.sitting_id).where(mine, sittings.ended_at.is_not(None))
+    if entry.platform == "mturk" and connection.execute(before.limit(1)).first() is not None:
+        raise GameError("refused.once_only")
 
 
 def token_of(folder: Folder, sitting_id: str, since: datetime | None = None) -> str:
