@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from imitable.campaign import open_folder
+from imitable.commands.accounts import settle
+from imitable.errors import MoneyError
 from imitable.money.amounts import Money
 from imitable.money.earned import Owed
 from imitable.money.ledger import Line, oblige
@@ -19,6 +24,7 @@ from imitable.money.reconciling import reconcile
 from imitable.platforms.prolific import payer as module
 from imitable.platforms.prolific.payer import ProlificPayer
 from imitable.rehearsal.prolific import Fault, StandIn, standing_in
+from imitable.store import money_tables
 from prolific_campaign import OnProlific, campaign_on, decide, there, token
 
 __all__ = ["there", "token"]
@@ -263,16 +269,121 @@ def test_an_approval_in_doubt_is_asked_again_and_pays_once(till: Till, how: Any,
     assert till.lines()[submission, "base"].attempts == 1
 
 
-def test_what_the_wallet_cannot_pay_is_refused_in_words_without_ids(token: None, tmp_path: Path) -> None:
-    with standing_in("--cents", "2000") as poor, campaign_on(poor, tmp_path) as here:
+def test_what_the_platform_refuses_to_pay_is_told_in_words_without_ids(till: Till) -> None:
+    [(submission, person)] = handed_in(till)
+    till.owe(submission, person, bonus=50)
+    till.here.there.fail(Fault("status", path="/pay/", status=400))
+    assert till.pay().failed == 1
+    said = till.lines()[submission, "bonus"].said
+    assert said["answer"] == 400
+    assert submission not in str(said)
+    assert person not in str(said)
+    assert till.paid() == []
+
+
+@pytest.mark.parametrize("bonus", [1000, 500], ids=["more than there is", "as much as there is, without the fees"])
+def test_what_the_wallet_cannot_pay_is_not_sent_and_what_is_kept_for_rewards_is(
+    token: None, tmp_path: Path, bonus: int
+) -> None:
+    """Three rewards with fees are 12.85, kept from the day of publication; some five are left for bonuses."""
+    with standing_in("--cents", "1800") as poor, campaign_on(poor, tmp_path) as here:
         here.publish(3)
+        poor.set(bonus_delay=0.0)
         till = Till(here)
-        [(submission, person)] = handed_in(till)
-        till.owe(submission, person, bonus=5000)
-        assert till.pay().failed == 1
-        said = till.lines()[submission, "bonus"].said
-        assert (said["answer"], said["said"]) == (400, "There is not enough money in the workspace")
-        assert till.paid() == []
+        people = handed_in(till, 3)
+        assert till.payer.balance() == Money(1800 - 3 * 428, "USD")
+        for submission, person in people:
+            till.owe(submission, person, base=300)
+        assert till.pay().paid == 3, "rewards are paid from what is kept for them"
+        submission, person = people[0]
+        till.owe(submission, person, bonus=bonus)
+        with pytest.raises(MoneyError, match=r"prolific has 5\.16 USD left to spend.*Add funds there, then pay again"):
+            till.pay()
+        assert till.lines()[submission, "bonus"].stand == "owed"
+        assert len(till.paid()) == 3
+        poor.ask("POST", "/deposit", cents=2000)
+        assert till.pay().paid == 1
+
+
+@pytest.mark.parametrize("how", ["drop", "status"])
+def test_a_base_in_doubt_holds_up_no_bonus_not_even_of_the_same_person(till: Till, how: Any) -> None:
+    people = handed_in(till, 3)
+    for submission, person in people:
+        till.owe(submission, person, base=300, bonus=50)
+    till.here.there.fail(Fault(how, path=f"{people[0][0]}/transition/"))
+    done = till.pay()
+    assert (done.paid, done.doubtful) == (5, 1)
+    assert sorted(row[0] for row in till.paid() if row[1] == "bonus") == sorted(one for one, _ in people)
+    till.here.there.fail()
+    till.pay()
+    assert till.stands() == ["paid"] * 6
+
+
+def test_every_reason_to_wait_is_kept_and_the_last_is_shown(till: Till) -> None:
+    [(person, work)] = till.here.arrive()
+    till.here.there.start(work)
+    till.owe(work, person, bonus=50, **{"top_up:1": 60})
+    assert till.pay().reasons == ("2 cannot be paid yet: the work was not handed in on Prolific.",)
+    till.pay()
+    till.here.there.complete(work, "CODE")
+    till.here.there.fail(Fault("accept", path="/pay/", times=1))
+    assert "nothing more was sent" in till.pay().waiting
+    till.pay()
+    line = till.lines()[work, "top_up:1"]
+    assert [why for _, why in line.waits] == [
+        "the work was not handed in on Prolific",  # written once, though it was so twice
+        "another bonus is in doubt",
+        "another bonus for this work is in doubt",
+    ]
+    assert line.waiting == line.waits[-1][1]
+    command = [sys.executable, "-m", "imitable", "pay", str(till.here.folder.path)]
+    shown = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    assert "waited: another bonus for this work is in doubt" in " ".join(shown.split())
+    [doubt] = [one for one in till.lines().values() if one.doubtful]
+    settle(till.here.folder.path, str(doubt.operation_id), paid=False, why="looked")
+    till.pay()
+    line = till.lines()[work, "top_up:1"]
+    assert (line.stand, line.waiting, len(line.waits)) == ("paid", "", 3)
+
+
+def test_a_whole_batch_in_doubt_is_settled_at_once_with_a_decision_for_each(till: Till) -> None:
+    people = handed_in(till, 4)
+    for submission, person in people:
+        till.owe(submission, person, bonus=50)
+    till.here.there.fail(Fault("accept", path="/pay/"))
+    assert till.pay().doubtful == 4
+    [batch] = {line.batch_id for line in till.lines().values()}
+    here = str(till.here.folder.path)
+
+    def typed(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [
+            sys.executable,
+            "-m",
+            "imitable",
+            "settle",
+            here,
+            *words,
+            "--not-paid",
+            "--why",
+            "not on their pages",
+        ]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    refused = typed(str(batch), "--confirm", "3")
+    assert refused.returncode == 1
+    assert "They are 4, and '3' was confirmed. Nothing was recorded." in " ".join(refused.stderr.split())
+    assert till.stands() == ["unknown"] * 4
+    done = typed(str(batch), "--confirm", "4")
+    assert "4 payments are not paid, and due again" in done.stdout, done.stderr
+    assert till.stands() == ["absent"] * 4
+    with till.here.store.read() as connection:
+        decisions = connection.execute(select(money_tables.decisions)).all()
+    assert {one.about for one in decisions} == {line.obligation_id for line in till.lines().values()}
+    till.pay()
+    assert typed("all", "--confirm", "4").returncode == 0
+    till.here.there.fail()
+    assert till.pay().paid == 4
+    assert typed("all").returncode == 1
 
 
 def test_where_no_connection_is_had_nothing_was_sent_and_nobody_has_to_decide(token: None, tmp_path: Path) -> None:

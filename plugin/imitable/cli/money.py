@@ -11,8 +11,11 @@ import typer
 from imitable.cli.building import Campaign, plain
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from imitable.commands.pay import Part, Statement
     from imitable.money.budget import Standing
+    from imitable.money.ledger import Line
 
 DIFFERENT = 4
 """Exit code of a comparison that found a difference."""
@@ -39,7 +42,7 @@ def pay(
     'imitable settle'. Links and Label Studio are paid by hand: --execute then
     records that you handed it over.
     """
-    from imitable.cli.printing import out
+    from imitable.cli.printing import bar, out
     from imitable.commands.pay import pay as run
     from imitable.commands.pay import show
 
@@ -56,12 +59,12 @@ def pay(
         verb = "have been handed over" if part.endpoint == "by hand" else f"are sent through {part.endpoint}"
         return str(typer.prompt(f"{part.total.decimal} {part.total.currency} {verb}. Type the total to confirm"))
 
-    part, done = run(directory, platform=platform, confirm=asked)
+    part, done = run(directory, platform=platform, confirm=asked, progress=bar)
     out.print(f"{part.platform}: paid {done.paid}, refused {done.failed}, in doubt {done.doubtful}.")
     if done.settled:
         out.print(f"  {done.settled} payments that were in doubt are known now.")
-    if done.waiting:
-        out.print(f"  note: {plain(done.waiting)}")
+    for reason in done.reasons:
+        out.print(f"  note: {plain(reason)}")
     out.print(f"Next: [bold]imitable reconcile {plain(str(directory))}[/]")
 
 
@@ -79,13 +82,15 @@ def _show(said: Statement, directory: str) -> None:
         what = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
         out.print(f"  due: [bold]{part.total}[/] to {people} annotators ({what or 'nothing'}), about {part.fees} fees")
         for line in part.due[:_SHOWN]:
-            out.print(f"    {line.annotator_id}  {line.kind:<8} {line.amount}  {plain(_why(line.facts))}")
+            waits = f"; waited: {line.waiting}" if line.waiting else ""
+            out.print(f"    {line.annotator_id}  {line.kind:<8} {line.amount}  {plain(_why(line.facts) + waits)}")
         if len(part.due) > _SHOWN:
             out.print(f"    ... and {len(part.due) - _SHOWN} more")
         for line in part.doubtful:
             out.print(
                 f"  [bold yellow]in doubt[/]: {line.kind} of {line.amount} for {line.annotator_id}, "
                 f"operation {line.operation_id}, sent {line.started_at:%Y-%m-%d %H:%M} UTC"
+                + (f" in batch {plain(line.batch_id)}" if line.batch_id else "")
             )
         for line in part.refused:
             out.print(
@@ -126,21 +131,48 @@ def _why(facts: object) -> str:
 
 def settle(
     directory: Campaign,
-    operation: Annotated[str, typer.Argument(help="Of the payment in doubt, as 'imitable pay' lists it: po-...")],
+    which: Annotated[
+        str,
+        typer.Argument(
+            metavar="OPERATION",
+            help="Of the payment in doubt, as 'imitable pay' lists it: po-... Or a batch, for all of it that is in "
+            "doubt; or 'all', for every payment in doubt.",
+        ),
+    ],
     paid: Annotated[bool, typer.Option("--paid/--not-paid", help="What you found in the platform's own books.")],
     why: Why = "",
+    platform: Annotated[
+        str | None, typer.Option(help="With 'all', where several platforms have doubts: which.")
+    ] = None,
+    confirm: Annotated[
+        str | None, typer.Option(metavar="COUNT", help="How many they are, for scripts, where they are several.")
+    ] = None,
 ) -> None:
     """Say what became of a payment in doubt, once you have looked at the platform.
 
     --paid closes it. --not-paid lets the next 'imitable pay --execute' send it
-    again: be sure, for then it is you who keeps it from being paid twice.
+    again: be sure, for then it is you who keeps it from being paid twice. Where
+    you mean several, it asks how many; each has its own decision on record.
     """
-    from imitable.cli.printing import out
-    from imitable.commands.accounts import settle as run
+    from imitable.cli.printing import bar, out
+    from imitable.commands.accounts import settle_all
+    from imitable.money.amounts import total
 
-    line = run(directory, operation, paid=paid, why=why)
     stand = "paid" if paid else "not paid, and due again"
-    out.print(f"Recorded: {line.kind} of {line.amount} for {line.annotator_id} is {stand}.")
+
+    def asked(lines: Sequence[Line]) -> str:
+        if len(lines) == 1:
+            return "1"
+        if confirm is not None:
+            return confirm
+        amount = total([line.amount for line in lines], lines[0].amount.currency)
+        return str(typer.prompt(f"{len(lines)} payments of {amount} in all are {stand}. Type how many to confirm"))
+
+    lines = settle_all(directory, which, paid=paid, why=why, confirm=asked, platform=platform, progress=bar)
+    if len(lines) > 1:
+        out.print(f"Recorded: {len(lines)} payments are {stand}.")
+    else:
+        out.print(f"Recorded: {lines[0].kind} of {lines[0].amount} for {lines[0].annotator_id} is {stand}.")
 
 
 def top_up(
@@ -160,10 +192,10 @@ def top_up(
 
 def reconcile(directory: Campaign) -> None:
     """Compare our books with what the platforms say they paid, both ways. Exit code 4 when something differs."""
-    from imitable.cli.printing import out
+    from imitable.cli.printing import bar, out
     from imitable.commands.accounts import reconcile as run
 
-    found = run(directory)
+    found = run(directory, progress=bar)
     for platform, books in found.items():
         out.print(f"{platform}: {len(books.differences)} differences")
         for one in books.differences:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from imitable.commands.folders import built
 from imitable.commands.pay import payer_of
+from imitable.commands.progress import Progress, silent
 from imitable.errors import MoneyError
 from imitable.money.amounts import Money, read_money
 from imitable.money.budget import standing
 from imitable.money.earned import Owed
 from imitable.money.forgetting import forget as erase
 from imitable.money.ledger import Line, decide, decided, learn, oblige, statement
-from imitable.money.payer import Answer
+from imitable.money.payer import Answer, State
 from imitable.money.paying import Paymaster, one_at_a_time
 from imitable.money.reconciling import Difference
 from imitable.money.reconciling import reconcile as compare
@@ -29,7 +31,7 @@ class Books:
     """Lines of people who were forgotten, of whom the platform can be asked nothing."""
 
 
-def reconcile(directory: Path) -> dict[str, Books]:
+def reconcile(directory: Path, *, progress: Progress = silent) -> dict[str, Books]:
     """Compare our books with what each platform says it paid, both ways, by platform.
 
     Platforms that are paid by hand have no list, and are left out. Sends nothing. Raises ImitableError subclasses.
@@ -44,7 +46,8 @@ def reconcile(directory: Path) -> dict[str, Books]:
                 continue
             master = Paymaster(store, folder, payer, lambda: datetime.now(UTC))
             lines = master.lines()
-            differences = compare(payer, lines, master.payouts(lines), master.clock)
+            with progress(f"Reading what {name} paid", len(lines)) as advance:
+                differences = compare(payer, lines, master.payouts(lines), master.clock, advance)
             found[name] = Books(differences, sum(line.forgotten and line.attempts > 0 for line in lines))
     return found
 
@@ -54,16 +57,59 @@ def settle(directory: Path, operation: str, *, paid: bool, why: str) -> Line:
 
     Raises MoneyError for another one, and without a reason.
     """
+    return settle_all(directory, operation, paid=paid, why=why, confirm=lambda lines: str(len(lines)))[0]
+
+
+def settle_all(
+    directory: Path,
+    which: str,
+    *,
+    paid: bool,
+    why: str,
+    confirm: Callable[[Sequence[Line]], str],
+    platform: str | None = None,
+    progress: Progress = silent,
+) -> list[Line]:
+    """Record the same of several: one operation, all that are in doubt of one batch, or (`which` = "all") every one.
+
+    Each has a decision of its own on record, all or none of them. "all" means what is in doubt, not what was refused,
+    on one platform where several are. `confirm` is told which they are, and says how many; with another number nothing
+    is recorded. Returns their lines as they were. Raises MoneyError where there are none, and without a reason.
+    """
     if not why.strip():
         raise MoneyError("Say with --why how you know: it stays beside the payment.")
     now = datetime.now(UTC)
-    with built(directory) as (folder, store), one_at_a_time(store, folder), store.write() as connection:
-        line = next((one for one in statement(connection) if one.operation_id == operation), None)
-        if line is None or not (line.doubtful or line.stand == "failed"):
-            raise MoneyError(f"No payment in doubt has the operation {operation}. 'imitable pay' lists them.")
-        number = decided(connection, "settle", line.obligation_id, why, now=now, operation=operation, paid=paid)
-        learn(connection, [Answer(operation, "paid" if paid else "absent", {"decision": number})], now=now)
-    return line
+    with built(directory) as (folder, store), one_at_a_time(store, folder):
+        with store.read() as connection:
+            lines = _meant(statement(connection, platform=platform), which)
+        said = confirm(lines).strip()
+        if said != str(len(lines)):
+            raise MoneyError(f"They are {len(lines)}, and '{said}' was confirmed. Nothing was recorded.")
+        state: State = "paid" if paid else "absent"
+        with progress("Recording", len(lines)) as advance, store.write() as connection:
+            for line in lines:
+                operation = str(line.operation_id)
+                number = decided(connection, "settle", line.obligation_id, why, now=now, operation=operation, paid=paid)
+                learn(connection, [Answer(operation, state, {"decision": number})], now=now)
+                advance(1)
+    return lines
+
+
+def _meant(lines: Sequence[Line], which: str) -> list[Line]:
+    """The payments that a person can decide on, and means. Raises MoneyError where there are none."""
+    if which == "all":
+        meant = [line for line in lines if line.doubtful]
+        platforms = sorted({line.platform for line in meant})
+        if len(platforms) > 1:
+            raise MoneyError(f"Payments are in doubt on {', '.join(platforms)}. Name one with --platform.")
+        if not meant:
+            raise MoneyError("No payment is in doubt. 'imitable pay' would list them.")
+        return meant
+    meant = [line for line in lines if line.operation_id == which and (line.doubtful or line.stand == "failed")]
+    meant = meant or [line for line in lines if line.batch_id == which and line.doubtful]
+    if not meant:
+        raise MoneyError(f"No payment in doubt has the operation {which}, nor the batch. 'imitable pay' lists them.")
+    return meant
 
 
 def top_up(directory: Path, sitting: str, amount: str, *, why: str, correction: bool = False) -> str:

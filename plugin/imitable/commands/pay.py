@@ -10,6 +10,7 @@ from pathlib import Path
 
 from imitable.campaign import Folder
 from imitable.commands.folders import built
+from imitable.commands.progress import Progress, silent
 from imitable.errors import MoneyError
 from imitable.money.amounts import Money, total
 from imitable.money.budget import Standing, standing
@@ -18,7 +19,7 @@ from imitable.money.fairness import Fairness, fairness
 from imitable.money.fees import fee_on
 from imitable.money.ledger import Line, decide, platform_ids, statement
 from imitable.money.payer import Payer
-from imitable.money.paying import Paymaster, Round, one_at_a_time
+from imitable.money.paying import Paymaster, Round, one_at_a_time, steps
 from imitable.platforms import find_platform
 from imitable.platforms.listing import write_list
 from imitable.store import Store
@@ -75,11 +76,13 @@ def show(directory: Path) -> Statement:
         return _statement(folder, store)
 
 
-def pay(directory: Path, *, platform: str | None, confirm: Callable[[Part], str]) -> tuple[Part, Round]:
+def pay(
+    directory: Path, *, platform: str | None, confirm: Callable[[Part], str], progress: Progress = silent
+) -> tuple[Part, Round]:
     """Pay what is due through one platform, once `confirm` gives the total that it is shown.
 
     Raises MoneyError, and sends nothing, when the total is another one, when several platforms have something due and
-    none is named, and when another process pays.
+    none is named, when the platform has less than is to be sent, and when another process pays.
     """
     with built(directory) as (folder, store), one_at_a_time(store, folder):
         said = _statement(folder, store)
@@ -89,14 +92,9 @@ def pay(directory: Path, *, platform: str | None, confirm: Callable[[Part], str]
             raise MoneyError(
                 f"The total is {part.total}, and '{typed}' was confirmed. Nothing was sent. Read the statement again."
             )
-        payer = payer_of(folder, part.platform)
-        balance = payer.balance()
-        needed = part.total + part.fees
-        if balance is not None and balance.minor < part.total.minor:
-            raise MoneyError(
-                f"{part.platform} has {balance}, and {needed} are needed with fees. Nothing was sent. Add funds there."
-            )
-        return part, Paymaster(store, folder, payer, lambda: datetime.now(UTC)).pay(part.due)
+        master = Paymaster(store, folder, payer_of(folder, part.platform), lambda: datetime.now(UTC))
+        with progress("Paying", steps([*part.doubtful, *part.due])) as advance:
+            return part, master.pay(part.due, advance)
 
 
 def ledger(directory: Path, out: Path | None = None) -> tuple[Path, int]:
@@ -122,11 +120,13 @@ def ledger(directory: Path, out: Path | None = None) -> tuple[Path, int]:
             line.batch_id or "",
             "" if line.fee is None else str(line.fee.minor),
             json.dumps(line.said, sort_keys=True),
+            line.waiting,
+            json.dumps([[at.isoformat(), why] for at, why in line.waits]),
         )
         for line in lines
     ]
     more = ("amount_minor", "currency", "rule", "facts", "decided_at", "stand", "attempts", "operation_id")
-    header = (*columns, *more, "started_at", "batch_id", "fee_minor", "said")
+    header = (*columns, *more, "started_at", "batch_id", "fee_minor", "said", "waiting", "waits")
     write_list(path, header, rows)
     return path, len(rows)
 
@@ -171,11 +171,13 @@ def _statement(folder: Folder, store: Store) -> Statement:
             line.stand,
             json.dumps(line.facts, sort_keys=True),
             line.operation_id or "",
+            line.waiting,
         )
         for part in parts
         for line in (*part.due, *part.doubtful, *part.refused)
     ]
-    header = ("platform", "annotator_id", "who", "kind", "amount", "currency", "stand", "why", "operation_id")
+    columns = ("platform", "annotator_id", "who", "kind", "amount", "currency", "stand", "why", "operation_id")
+    header = (*columns, "waiting")
     write_list(path, header, rows)
     return Statement(tuple(parts), where, fair, path)
 

@@ -53,6 +53,8 @@ class Line:
     fee: Money | None
     said: Mapping[str, Any]
     """What the platform said last."""
+    waits: tuple[tuple[datetime, str], ...] = ()
+    """Why it could not be sent when it was to be, and since when: all reasons that there were, the last one last."""
 
     @property
     def doubtful(self) -> bool:
@@ -73,6 +75,11 @@ class Line:
     def forgotten(self) -> bool:
         """Whether the annotator was erased, so that the platform can be asked nothing about it."""
         return self.assignment.startswith(FORGOTTEN)
+
+    @property
+    def waiting(self) -> str:
+        """Why it was not sent last time; empty where it was, or nobody tried."""
+        return self.waits[-1][1] if self.waits and self.payable else ""
 
     @property
     def payable(self) -> bool:
@@ -114,11 +121,17 @@ def statement(connection: Connection, *, platform: str | None = None) -> list[Li
     learnt: dict[str, Any] = {}
     for row in connection.execute(select(money.outcomes).order_by(money.outcomes.c.outcome_id)):
         learnt[row.operation_id] = row
+    waited: dict[str, list[tuple[datetime, str]]] = {}
+    for row in connection.execute(select(money.waits).order_by(money.waits.c.wait_id)):
+        waited.setdefault(row.obligation_id, []).append((row.seen_at, row.why))
     obligations = money.obligations
     query = select(obligations).order_by(obligations.c.decided_at, obligations.c.sitting_id, obligations.c.kind)
     if platform is not None:
         query = query.where(obligations.c.platform == platform)
-    return [_line(row, tried.get(row.obligation_id, []), learnt) for row in connection.execute(query)]
+    return [
+        _line(row, tried.get(row.obligation_id, []), learnt, waited.get(row.obligation_id, []))
+        for row in connection.execute(query)
+    ]
 
 
 def counting(connection: Connection, *, platform: str | None = None) -> list[Line]:
@@ -126,7 +139,7 @@ def counting(connection: Connection, *, platform: str | None = None) -> list[Lin
     return [line for line in statement(connection, platform=platform) if not line.made_up]
 
 
-def _line(row: Any, attempts: Sequence[Any], learnt: Mapping[str, Any]) -> Line:
+def _line(row: Any, attempts: Sequence[Any], learnt: Mapping[str, Any], waited: Sequence[tuple[datetime, str]]) -> Line:
     last = attempts[-1] if attempts else None
     outcome = None if last is None else learnt.get(last.operation_id)
     stand: Stand
@@ -153,6 +166,7 @@ def _line(row: Any, attempts: Sequence[Any], learnt: Mapping[str, Any]) -> Line:
         batch_id=None if last is None else last.batch_id,
         fee=None if outcome is None or outcome.fee is None else Money(outcome.fee, row.currency),
         said={} if outcome is None else outcome.facts,
+        waits=tuple(waited),
     )
 
 
@@ -197,6 +211,17 @@ def learn(connection: Connection, answers: Sequence[Answer], *, now: datetime) -
                 seen_at=now,
             )
         )
+
+
+def wait(connection: Connection, lines: Sequence[Line], why: str, *, now: datetime) -> None:
+    """Write down why these were not sent, where it is another reason than the last."""
+    rows = [
+        {"obligation_id": line.obligation_id, "why": why, "seen_at": now}
+        for line in lines
+        if not line.waits or line.waits[-1][1] != why
+    ]
+    if rows:
+        connection.execute(insert(money.waits), rows)
 
 
 def decided(connection: Connection, kind: str, about: str, why: str, *, now: datetime, **facts: object) -> int:

@@ -119,8 +119,15 @@ class Payer(Protocol):
         ...
 
     def balance(self) -> Money | None:
-        """What can be spent there, if the platform tells."""
+        """What is left to be spent there, without what is kept for something already, if the platform tells."""
         ...
+
+
+@runtime_checkable
+class Keeping(Protocol):
+    """A payer whose platform keeps the base of all that was offered apart: it is not taken from `balance`."""
+
+    keeps_base: bool
 
 
 @runtime_checkable

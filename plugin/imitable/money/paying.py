@@ -9,20 +9,21 @@ sending, unknown ──read the platform's own list──> paid
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
+from typing import TypeVar
 
 from sqlalchemy.exc import IntegrityError
 
 from imitable.campaign import Folder
 from imitable.errors import MoneyError
 from imitable.money.amounts import total
-from imitable.money.ledger import Line, begin, learn, operation_of, platform_ids, statement
-from imitable.money.payer import Answer, Batch, Checking, Payer, Payout, Seen
-from imitable.money.sent import SENT, note, refuse_what_was_sent
+from imitable.money.ledger import Line, begin, learn, operation_of, platform_ids, statement, wait
+from imitable.money.payer import Answer, Batch, Checking, Held, Keeping, Payer, Payout, Seen
+from imitable.money.sent import SENT, note, refuse_older_books
 from imitable.money.turns import in_turn
 from imitable.store import Store
 
@@ -35,8 +36,20 @@ MOST_ATTEMPTS = 3
 CLOCKS_DIFFER = timedelta(minutes=5)
 """How far the clocks of machines that pay for one campaign may be apart."""
 
+AT_ONCE = 25
+"""Pieces of work that a platform is asked about before it is said how far we are."""
+
+Tick = Callable[[int], object]
+"""Told how many more of `steps` are done."""
+
+_One = TypeVar("_One")
+
 Sending = tuple[Line, Payout]
 """What is owed, and the payment on its way."""
+
+
+Waiting = dict[str, list[Line]]
+"""What has to wait, by the reason."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +62,22 @@ class Round:
     failed: int
     doubtful: int
     """Payments that may have been made: they are looked for again next time, and never sent blindly."""
-    waiting: str = ""
-    """Why something was not sent, in a sentence."""
+    reasons: tuple[str, ...] = ()
+    """Why something was not sent, a sentence each."""
+
+    @property
+    def waiting(self) -> str:
+        """All reasons."""
+        return " ".join(self.reasons)
+
+
+def steps(lines: Sequence[Line]) -> int:
+    """What `Paymaster.pay` has to do for these lines: look at each, list what was paid as a bonus, and send it."""
+    return sum(1 if line.doubtful else 2 if line.kind == "base" else 3 for line in lines)
+
+
+def _unheard(_steps: int) -> None:
+    """Nobody listens how far it is."""
 
 
 class Paymaster:
@@ -72,16 +99,17 @@ class Paymaster:
         known = self._names()
         return [self._payout(line, line.operation_id or "", known) for line in lines]
 
-    def settle(self) -> int:
+    def settle(self, tick: Tick = _unheard) -> int:
         """Find out what became of payments in doubt. Returns how many are known now. Raises what `pay` raises."""
         lines = self.lines()
         self._refuse_a_clock_that_went_back(lines)
+        refuse_older_books(self.folder, {_stem(operation_of(self.folder, line)): line.attempts for line in lines})
         doubtful = [line for line in lines if line.doubtful]
         if not doubtful:
             return 0
         known = self._names()
         payouts = {line.obligation_id: self._payout(line, line.operation_id or "", known) for line in doubtful}
-        listed = list(self.payer.list_payments(list(payouts.values())))
+        listed = list_of(self.payer, list(payouts.values()), tick)
         for line in lines:
             if line.stand == "paid":
                 taken_from(listed, line)
@@ -102,59 +130,95 @@ class Paymaster:
             answers += self._asked([payout], partial(self._once_more, payout))
         return sum(answer.state != "unknown" for answer in answers)
 
-    def pay(self, wanted: Sequence[Line]) -> Round:
+    def pay(self, wanted: Sequence[Line], tick: Tick = _unheard) -> Round:
         """Settle what is in doubt, then send what is owed of `wanted`, each at most once.
 
         Each payment, or batch of them, is written down before it is sent. Raises MoneyError and PlatformError; what was
-        sent by then is written down.
+        sent by then is written down. A base in doubt holds up no bonus, not even its own annotator's: approving may be
+        repeated, and pays nothing else. A bonus in doubt holds up every other where the platform may pay twice, until
+        the next run has looked for it, and any more for the same work until it is settled.
         """
-        settled = self.settle()
+        settled = self.settle(tick)
         now_owed = {line.obligation_id: line for line in self.lines() if line.payable}
         lines = [now_owed[line.obligation_id] for line in wanted if line.obligation_id in now_owed]
         tired = [line for line in lines if line.attempts >= MOST_ATTEMPTS and "decision" not in line.said]
         lines = [line for line in lines if line not in tired]
         known = self._names()
         sending = [(line, self._payout(line, operation_of(self.folder, line), known)) for line in lines]
-        refuse_what_was_sent(self.folder, [payout.operation_id for _, payout in sending])
-        waiting = f"{len(tired)} did not go through {MOST_ATTEMPTS} times: a person must look." if tired else ""
-        sending, answers, held = self._checked(sending)
-        if held:
-            waiting = f"{waiting} {len(held)} cannot be paid yet: {held[0]}.".strip()
-        for line, payout in sending:
-            if line.kind == "base":
-                answers += self._send([(line, payout)], None, partial(self._approve, payout))
-        bonuses, found = self._not_in_the_list([one for one in sending if one[0].kind != "base"])
+        reasons: list[str] = []
+        if tired:
+            self._wait(tired, f"did not go through {MOST_ATTEMPTS} times")
+            reasons.append(f"{len(tired)} did not go through {MOST_ATTEMPTS} times: a person must look.")
+        sending, answers, held = self._checked(sending, tick)
+        for why, waiting in held.items():
+            self._wait(waiting, why)
+            reasons.append(f"{len(waiting)} cannot be paid yet: {why}.")
+        bases = [one for one in sending if one[0].kind == "base"]
+        bonuses, found = self._not_in_the_list([one for one in sending if one[0].kind != "base"], tick)
         answers += found
         there = sum(one.state == "paid" for one in found)
         if there:
-            waiting = f"{waiting} {there} stood in the platform's list already: booked, and not sent again.".strip()
+            reasons.append(f"{there} stood in the platform's list already: booked, and not sent again.")
         if len(found) > there:
-            waiting = (
-                f"{waiting} For the work of {len(found) - there} the platform lists a payment that is in no book of "
-                "ours: look whether it was this one, then 'imitable settle'.".strip()
+            reasons.append(
+                f"For the work of {len(found) - there} the platform lists a payment that is in no book of ours: look "
+                "whether it was this one, then 'imitable settle'."
             )
-        for batch in _batches(bonuses, self.payer.most_at_once):
-            if not self.payer.remembers and any(answer.state == "unknown" for answer in answers):
-                waiting = "A payment is in doubt, and this platform may pay twice: nothing more was sent."
+        self._refuse_what_cannot_be_afforded(bonuses if isinstance(self.payer, Keeping) else [*bases, *bonuses])
+        for line, payout in bases:
+            answers += self._send([(line, payout)], None, partial(self._approve, payout))
+            tick(1)
+        batches = _batches(bonuses, self.payer.most_at_once)
+        while batches:
+            batch = batches.pop(0)
+            sent = self._send_batch(batch)
+            answers += sent
+            tick(len(batch))
+            if batches and not self.payer.remembers and any(answer.state == "unknown" for answer in sent):
+                self._wait([line for later in batches for line, _ in later], "another bonus is in doubt")
+                reasons.append("A bonus is in doubt, and this platform may pay twice: nothing more was sent.")
                 break
-            answers += self._send_batch(batch)
         count = [answer.state for answer in answers]
         still = sum(line.doubtful for line in self.lines())
-        return Round(settled, count.count("paid"), count.count("failed"), still, waiting)
+        return Round(settled, count.count("paid"), count.count("failed"), still, tuple(reasons))
 
-    def _checked(self, sending: list[Sending]) -> tuple[list[Sending], list[Answer], list[str]]:
-        """What can be sent, what never can, which is written down as refused, and why the rest has to wait."""
+    def _wait(self, lines: Sequence[Line], why: str) -> None:
+        """Write down why these were not sent."""
+        with self.store.write() as connection:
+            wait(connection, lines, why, now=self.clock())
+
+    def _refuse_what_cannot_be_afforded(self, sending: Sequence[Sending]) -> None:
+        """Raise MoneyError where the platform has less than these alone come to, whatever it takes on top."""
+        balance = self.payer.balance() if sending else None
+        if balance is None:
+            return
+        needed = total([payout.amount for _, payout in sending], balance.currency)
+        if balance.minor < needed.minor:
+            raise MoneyError(
+                f"{self.payer.name} has {balance} left to spend, and {needed} are to be sent, with fees on top. "
+                "Nothing was sent. Add funds there, then pay again."
+            )
+
+    def _checked(self, sending: list[Sending], tick: Tick) -> tuple[list[Sending], list[Answer], Waiting]:
+        """What can be sent, what never can, which is written down as refused, and what has to wait, by the reason."""
         if not isinstance(self.payer, Checking):
-            return sending, [], []
-        held = self.payer.check([payout for _, payout in sending])
+            tick(len(sending))
+            return sending, [], {}
+        held: dict[str, Held] = {}
+        for some in _pieces(sending, AT_ONCE):
+            held |= self.payer.check([payout for _, payout in some])
+            tick(len(some))
         never = [one for one in sending if one[1].operation_id in held and held[one[1].operation_id].final]
         refused = [Answer(payout.operation_id, "failed", held[payout.operation_id].facts) for _, payout in never]
         if never:
             self._write_down(never, refused)
-        later = [one.why for one in held.values() if not one.final]
+        later: Waiting = {}
+        for line, payout in sending:
+            if payout.operation_id in held and not held[payout.operation_id].final:
+                later.setdefault(held[payout.operation_id].why, []).append(line)
         return [one for one in sending if one[1].operation_id not in held], refused, later
 
-    def _not_in_the_list(self, bonuses: list[Sending]) -> tuple[list[Sending], list[Answer]]:
+    def _not_in_the_list(self, bonuses: list[Sending], tick: Tick) -> tuple[list[Sending], list[Answer]]:
         """What can be sent as far as the platform's list tells; what it has paid already is written down as paid.
 
         Our books may be older than the platform's: a backup was restored, or somebody paid there by hand. Where the
@@ -164,11 +228,14 @@ class Paymaster:
         if not bonuses:
             return [], []
         lines = self.lines()
-        listed = list(self.payer.list_payments([payout for _, payout in bonuses]))
+        listed = list_of(self.payer, [payout for _, payout in bonuses], tick)
         for line in lines:
             if line.stand == "paid":
                 taken_from(listed, line)
         uncertain = {line.assignment for line in lines if line.doubtful and line.kind != "base"}
+        self._wait(
+            [one for one, _ in bonuses if one.assignment in uncertain], "another bonus for this work is in doubt"
+        )
         there: list[Sending] = []
         others: list[Sending] = []
         for line, payout in bonuses:
@@ -206,6 +273,12 @@ class Paymaster:
             raise MoneyError(
                 f"{self.payer.name} would pay {batch.amount} where {ours} are owed (batch {batch.batch_id}). Nothing "
                 "of it was sent. Look at the batch there, and at 'imitable ledger', before you try again."
+            )
+        left = None if batch.fee is None else self.payer.balance()
+        if batch.fee is not None and left is not None and left.minor < (ours + batch.fee).minor:
+            raise MoneyError(
+                f"{self.payer.name} has {left} left to spend, and takes {ours + batch.fee} for the next {len(sending)} "
+                "payments, fees included. Nothing of them was sent. Add funds there, then pay again."
             )
         return self._send(sending, batch, lambda: self.payer.bonus(batch))
 
@@ -320,12 +393,29 @@ def _batches(sending: Sequence[Sending], size: int) -> list[list[Sending]]:
     return [list(batch.values()) for batch in batches]
 
 
+def _pieces(whole: Sequence[_One], size: int) -> Iterator[Sequence[_One]]:
+    return (whole[at : at + size] for at in range(0, len(whole), size))
+
+
+def list_of(payer: Payer, payouts: Sequence[Payout], tick: Tick = _unheard) -> list[Seen]:
+    """Everything that the platform says it paid for the work of these payouts, asked for a few at a time."""
+    by_work: dict[str, list[Payout]] = {}
+    for payout in payouts:
+        by_work.setdefault(payout.assignment, []).append(payout)
+    listed: list[Seen] = []
+    for some in _pieces(list(by_work.values()), AT_ONCE):
+        asked = [payout for of_one in some for payout in of_one]
+        listed += payer.list_payments(asked)
+        tick(len(asked))
+    return listed
+
+
 def taken_from(listed: list[Seen], line: Line) -> Seen | None:
     """Take a line's payment out of the list: by our tag where the platform keeps it, else by work, kind and amount."""
     kind = "base" if line.kind == "base" else "bonus"
     for seen in listed:
         if seen.tag:
-            same = line.operation_id is not None and _obligation(seen.tag) == _obligation(line.operation_id)
+            same = line.operation_id is not None and _stem(seen.tag) == _stem(line.operation_id)
         else:
             same = kind == "base" or seen.amount == line.amount
         if seen.assignment == line.assignment and seen.kind == kind and same:
@@ -334,7 +424,7 @@ def taken_from(listed: list[Seen], line: Line) -> Seen | None:
     return None
 
 
-def _obligation(operation_id: str) -> str:
+def _stem(operation_id: str) -> str:
     """An operation's id without the number of the attempt: books that were restored may have lost count."""
     return operation_id.rpartition("-")[0]
 

@@ -10,7 +10,7 @@ from typing import Literal
 from imitable.money.amounts import Money
 from imitable.money.ledger import Line
 from imitable.money.payer import Payer, Payout
-from imitable.money.paying import taken_from
+from imitable.money.paying import Tick, list_of, taken_from
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,11 @@ class Difference:
 
 
 def reconcile(
-    payer: Payer, lines: Sequence[Line], payouts: Sequence[Payout], clock: Callable[[], datetime]
+    payer: Payer,
+    lines: Sequence[Line],
+    payouts: Sequence[Payout],
+    clock: Callable[[], datetime],
+    tick: Tick = lambda _steps: None,
 ) -> list[Difference]:
     """Every difference. Payments younger than the platform's settling delay may still be missing from its list.
 
@@ -36,7 +40,7 @@ def reconcile(
     """
     left_out = {line.obligation_id for line in lines if line.forgotten or line.made_up}
     lines = [line for line in lines if line.obligation_id not in left_out]
-    listed = list(payer.list_payments([one for one in payouts if one.obligation_id not in left_out]))
+    listed = list_of(payer, [one for one in payouts if one.obligation_id not in left_out], tick)
     found: list[Difference] = []
     for line in lines:
         there = taken_from(listed, line) if line.attempts else None

@@ -7,7 +7,7 @@ may not show them yet, or there may be none. The note of an operation that is ab
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from imitable.campaign import Folder
@@ -28,19 +28,24 @@ def note(folder: Folder, operations: Sequence[str], *, now: datetime) -> None:
         os.close(file)
 
 
-def refuse_what_was_sent(folder: Folder, operations: Sequence[str]) -> None:
-    """Raise MoneyError for operations that the books take for new, and that were sent before."""
+def refuse_older_books(folder: Folder, attempts: Mapping[str, int]) -> None:
+    """Raise MoneyError where more attempts are noted than the books have, which are given by their operations' stem."""
+    path = folder.path / SENT
     try:
-        noted = set((folder.path / SENT).read_text(encoding="ascii").split())
+        lines = path.read_text(encoding="ascii").splitlines()
     except FileNotFoundError:
         return
     except (OSError, ValueError) as error:
-        raise MoneyError(f"{folder.path / SENT} cannot be read ({error}). Nothing was sent. Put it back.") from error
-    known = [operation for operation in operations if operation in noted]
-    if known:
+        raise MoneyError(f"{path} cannot be read ({error}). Nothing was sent. Put it back.") from error
+    newer = set()
+    for line in lines:
+        stem, _, number = line.rpartition(" ")[2].rpartition("-")
+        if stem in attempts and number.isdecimal() and int(number) > attempts[stem]:
+            newer.add(stem)
+    if newer:
         raise MoneyError(
-            f"{len(known)} payments that are due by these books were sent before: {folder.path / SENT} has them, the "
-            f"first is {known[0]}. The database is older than they are. Nothing was sent. Put the newer database back. "
-            "If it is lost, or these payments were never made, move that file away: what a platform lists is then "
-            "booked, and not sent again; what you paid by hand you have to compare yourself."
+            f"The database is older than its payments: {len(newer)} that it knows nothing of were sent, by {path} "
+            f"(the first is {min(newer)}). Nothing was sent now. Put the newer database back. If it is lost, or these "
+            "payments were never made, wait an hour and move that file away: what a platform lists is then booked, and "
+            "not sent again; what you paid by hand you have to compare yourself."
         )

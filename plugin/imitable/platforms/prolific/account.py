@@ -21,6 +21,8 @@ class Account:
     project: str
     total: Money
     """What is in the wallet, what is kept for studies that recruit among it."""
+    available: Money
+    """What is left of it."""
 
 
 def account_of(api: Api, folder: Folder) -> Account:
@@ -51,4 +53,5 @@ def account_of(api: Api, folder: Folder) -> Account:
             f"The wallet on Prolific is in {wallet['currency_code']}, and [pay] currency is {currency}. Set [pay] to "
             "amounts in the wallet's currency, or choose a project of another workspace."
         )
-    return Account(workspace, project, Money(int(wallet["total_balance"]), currency))
+    total, available = (Money(int(wallet[name]), currency) for name in ("total_balance", "available_balance"))
+    return Account(workspace, project, total, available)

@@ -41,6 +41,7 @@ class ProlificPayer:
     settling = timedelta(hours=1)
     tells_all = False
     most_at_once = 200
+    keeps_base = True
 
     def __init__(self, folder: Folder, *, read_back: float = READ_BACK) -> None:
         self.folder = folder
@@ -190,8 +191,8 @@ class ProlificPayer:
                 yield Seen(assignment, "bonus", Money(minor, self.currency), "")
 
     def balance(self) -> Money | None:
-        """All that is in the wallet: rewards are paid from what is kept for the study, bonuses from the rest."""
-        return account_of(self.api, self.folder).total
+        """What bonuses are paid from; rewards are paid from what Prolific keeps for the study."""
+        return account_of(self.api, self.folder).available
 
     def _submission(self, payout: Payout) -> Row | None:
         """What Prolific says of a payout's work; None where it knows none."""
