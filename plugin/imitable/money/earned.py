@@ -11,7 +11,7 @@ from sqlalchemy import Connection, exists, func, or_, select
 from imitable.campaign import Folder, Pay
 from imitable.campaign.running import WHOLE_ONLY
 from imitable.money.amounts import Money, digits, read_money
-from imitable.store import promised, tables
+from imitable.store import in_part, promised, tables
 from imitable_aggregation import scoring
 
 RULE = "2026-11"
@@ -35,9 +35,9 @@ class Owed:
 def earned(connection: Connection, folder: Folder, *, pay: Pay | None = None) -> Iterator[Owed]:
     """What each sitting that is over earned: its base or its part of it, and its bonus, which may be zero.
 
-    A finished sitting earns [pay] base, whole, also where fewer targets were left than it was to hold. One that was
-    stopped earns its share of the rounds, rounded half up, and the whole where a platform pays no parts; one that we
-    closed earns its base. All earn
+    A finished sitting earns [pay] base, whole, also where fewer targets were left than it was to hold, and so does one
+    that we closed on a platform that knows who was playing. One that was stopped, and one of a link that we closed,
+    earns its share of the rounds, rounded half up, and the whole where a platform pays no parts. All earn
     `bonus_per_point` for each point above par over their held-out rounds, never less than nothing, rounded half up
     once. Base and bonus are what [pay] promised when the sitting was opened, whatever stands there now, or what `pay`
     would promise. Who came by the open link was promised nothing.
@@ -63,7 +63,7 @@ def earned(connection: Connection, folder: Folder, *, pay: Pay | None = None) ->
         if not rounds and row.ended_by != "stopped":
             continue  # reserved, and closed before its annotator came
         facts: dict[str, object] = {"ended_by": row.ended_by, "rounds": rounds, "of": whole, "base": rule.base}
-        if row.ended_by == "stopped" and not (rounds and row.platform in WHOLE_ONLY):
+        if in_part(row.platform, row.ended_by) and not (rounds and row.platform in WHOLE_ONLY):
             part = min(Decimal(1), Decimal(rounds) / Decimal(whole))
             yield Owed(*who, "partial", base.share(part), facts)
         else:

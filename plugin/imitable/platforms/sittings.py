@@ -37,7 +37,7 @@ def sittings_of(store: Store, platform: str) -> list[Sitting]:
 def end_sittings(store: Store, platform: str, submissions: Collection[str] | None = None) -> int:
     """End those that are being played (of these submissions, or all), and say how many.
 
-    It is not their doing, so they are paid in full.
+    It is not their doing: where it is known who was playing, they are paid in full.
     """
     sittings = tables.sittings.c
     mine = (sittings.platform == platform) & sittings.ended_at.is_(None)

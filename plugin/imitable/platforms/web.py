@@ -12,6 +12,7 @@ from imitable.game import Link, make_links
 from imitable.platforms import Collected, Progress, Published, silent
 from imitable.platforms.listing import write_list
 from imitable.platforms.notes import promises
+from imitable.platforms.sittings import end_sittings
 from imitable.store import Store, tables
 
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -54,7 +55,13 @@ class WebLinks:
             return Collected(len(connection.execute(select(tables.sittings.c.sitting_id).where(of_ours)).all()))
 
     def close(self, folder: Folder, store: Store, *, now: bool = False) -> str:
-        """Nothing recruits by itself here."""
+        """Nothing recruits by itself here; with `now`, what has begun is over, and is paid for what was played."""
+        if now:
+            ended = end_sittings(store, self.platform)
+            return (
+                f"{ended} sittings that had begun are over, and earn their share. Links that nobody has opened would "
+                "still begin one: stop 'imitable serve'."
+            )
         return (
             "Nothing recruits by itself on the web: hand out no more links, and stop 'imitable serve' when people have "
             "finished"

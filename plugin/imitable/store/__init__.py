@@ -14,7 +14,7 @@ from imitable.store.build_files import (
 )
 from imitable.store.engine import Store, insert_once, open_store
 from imitable.store.exposures import EXPOSURES
-from imitable.store.pay_rules import keep_rule, promised
+from imitable.store.pay_rules import in_part, keep_rule, promised
 from imitable.store.quick import Quick
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "changed_files",
     "copy_build",
     "holds_items",
+    "in_part",
     "insert_once",
     "keep_rule",
     "load_build",

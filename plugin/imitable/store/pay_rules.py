@@ -34,3 +34,12 @@ def promised(connection: Connection, pay: Pay, name: str | None) -> Pay:
     row = connection.execute(select(pay_rules).where(pay_rules.c.pay_rule == name)).one()
     kept = {"currency": row.currency, "base": row.base, "bonus_per_point": row.bonus_per_point}
     return pay.model_copy(update=kept)
+
+
+def in_part(platform: str, ended_by: str) -> bool:
+    """Whether a sitting that ended so earns its share of the rounds, and not the whole.
+
+    So do those that were stopped, and those of links that we closed: there nobody can tell who was playing at that
+    moment from who had left long before.
+    """
+    return ended_by == "stopped" or (ended_by == "closed" and platform == "web")
