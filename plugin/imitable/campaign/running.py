@@ -201,6 +201,9 @@ class Prolific(Table):
     """True: only addresses that Prolific has signed are let in, and the study asks for such."""
     keys_url: WebAddress | None = None
     """Where Prolific publishes the keys it signs with; without it, under `api_url`."""
+    hooks: bool = False
+    """True: 'publish' asks Prolific to call 'imitable serve' when something changes, which then looks as 'collect'
+    does; needs PROLIFIC_HOOK_SECRET, and PROLIFIC_TOKEN where it is served."""
     completion_url: WebAddress = "https://app.prolific.com/submissions/complete"
     """Where participants go at the end; the completion code is added."""
     completion_code: str | None = Field(default=None, pattern=r"^[A-Za-z0-9]{4,32}$")

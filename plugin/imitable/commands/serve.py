@@ -19,6 +19,8 @@ from imitable.store import Store, read_build, read_report
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+    from imitable.game.signed_hooks import HookDoor
+
 _log = logging.getLogger(__name__)
 
 
@@ -50,7 +52,7 @@ def serve(
                 "SQLite serves one process. Leave out --workers, or keep the record in PostgreSQL: set [store] url in "
                 "campaign.toml, or IMITABLE_STORE_URL, and build again."
             )
-        _refuse_what_changed(folder)
+        refuse_what_changed(folder)
         try:
             listening = socket.create_server((host, port), backlog=2048)
         except OSError as error:
@@ -78,7 +80,7 @@ def _app(folder: Folder, store: Store) -> ASGIApp:
     from imitable.game import Game
     from imitable.game.web import web_app
 
-    app = web_app(Game(folder, store), hint=_hint(folder, store))
+    app = web_app(Game(folder, store), hint=_hint(folder, store), hooks=_hooks(folder))
     store.hurry()
     return app
 
@@ -94,6 +96,21 @@ def _hint(folder: Folder, store: Store) -> Callable[[int], object] | None:
     with connected(settings.url):
         pass  # what is missing is said now, and not to the first annotator
     return InTurn(folder, store).hint
+
+
+def _hooks(folder: Folder) -> HookDoor | None:
+    """Whom Prolific calls when something changes, where the campaign wants that. Raises PlatformError."""
+    settings = folder.config.platform.prolific
+    if settings is None or not settings.hooks:
+        return None
+    from imitable.commands.looking import looker
+    from imitable.game.signed_hooks import HookDoor
+    from imitable.platforms.prolific.client import connected
+    from imitable.platforms.prolific.subscribing import signed_hooks
+
+    with connected(settings):
+        pass  # a token that is missing is said now, and not after the first call
+    return HookDoor(signed_hooks(), looker(folder.path))
 
 
 def _worker(directory: Path, log: str | None) -> ASGIApp:
@@ -113,7 +130,7 @@ def _worker(directory: Path, log: str | None) -> ASGIApp:
         sys.exit(1)
 
 
-def _refuse_what_changed(folder: Folder) -> None:
+def refuse_what_changed(folder: Folder) -> None:
     """Raise BuildError when a model, probe, SAE or built file is not what the truths were computed from."""
     report = read_report(folder.build)
     if report is None:  # the database is enough to serve from

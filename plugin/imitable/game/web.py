@@ -30,6 +30,7 @@ from imitable.game.limits import Pace, TooFast, TooSlow
 from imitable.game.pages import environment
 from imitable.game.play import Game
 from imitable.game.policy import Policy
+from imitable.game.signed_hooks import HookDoor
 from imitable.game.views import Problem, View, as_json
 
 if TYPE_CHECKING:
@@ -47,10 +48,11 @@ Answer = Callable[[Fields], tuple[View, str]]
 """What a form does: its fields to the view that follows and the session's token."""
 
 
-def web_app(game: Game, hint: Hint | None = None) -> Starlette:
+def web_app(game: Game, hint: Hint | None = None, hooks: HookDoor | None = None) -> Starlette:
     """The game behind HTTP. Routes stand at the root and, behind a proxy, at the path of [serve] public_url.
 
-    `hint` is told the numbers of Label Studio's tasks that were answered, where its webhooks tell us.
+    `hint` is told the numbers of Label Studio's tasks that were answered, where its webhooks tell us; `hooks` are what
+    Prolific calls.
     """
     root = urlsplit(game.folder.config.serve.public_url or "").path.rstrip("/")
     door = _Door(game, root)
@@ -60,6 +62,8 @@ def web_app(game: Game, hint: Hint | None = None) -> Starlette:
         allowing = Allowing(game.folder, game.store, url=settings.url, desk=door.desk, pace=door.pace)
         others = [route for under in roots for of in (label_studio, allowing) for route in of.routes(under)]
     uncounted = [route.path for route in others]
+    if hooks is not None:
+        others += [route for under in roots for route in hooks.routes(under)]
     app = Starlette(
         routes=[*others, *(route for under in roots for route in _routes(door, under))],
         middleware=[Middleware(Paced, pace=door.pace, refuse=door.problem, root=root, uncounted=uncounted)],
@@ -109,6 +113,10 @@ class _Door:
         self.forms: dict[str, Answer] = {
             "guess": lambda form: (
                 game.guess(form["token"], form.get("round_id", ""), form.get("guess", ""), read_signals(form)),
+                form["token"],
+            ),
+            "look": lambda form: (
+                game.look(form["token"], form.get("round_id", ""), form.get("place", "")),
                 form["token"],
             ),
             "play": lambda form: (game.view(form["token"]), form["token"]),

@@ -57,6 +57,11 @@ class Api:
         """Do something. Never used for what pays: see `once`."""
         return self._answered("POST", path, patience, fields=fields)
 
+    def post_told(self, path: str, fields: Row) -> tuple[Any, Mapping[str, str]]:
+        """The same, with the headers of the answer."""
+        response = self._response("POST", path, "told", fields=fields)
+        return self._read(response, f"POST {path}"), response.headers
+
     def patch(self, path: str, fields: Row) -> Any:
         """Set fields, which may be done twice."""
         return self._answered("PATCH", path, "again", fields=fields)
@@ -97,6 +102,25 @@ class Api:
         query: Mapping[str, object] | None = None,
         fields: Row | None = None,
     ) -> Any:
+        return self._read(self._response(method, path, patience, query=query, fields=fields), f"{method} {path}")
+
+    def _read(self, response: httpx.Response, asked: str) -> Any:
+        try:
+            return response.json() if response.content else {}
+        except ValueError as error:
+            raise PlatformError(
+                f"What {self.url} answers to {asked} is no JSON ({error}). Check [platform.prolific] api_url."
+            ) from error
+
+    def _response(
+        self,
+        method: str,
+        path: str,
+        patience: Patience,
+        *,
+        query: Mapping[str, object] | None = None,
+        fields: Row | None = None,
+    ) -> httpx.Response:
         asked = f"{method} {path}"
         for wait in (*WAITS, None):
             pause = 0.0
@@ -104,17 +128,13 @@ class Api:
             try:
                 response = self._send(method, path, query=query, fields=fields)
                 if response.is_success:
-                    return response.json() if response.content else {}
+                    return response
                 problem = refused(response.status_code, response.content, asked=asked, url=self.url)
                 throttled = response.status_code == httpx.codes.TOO_MANY_REQUESTS
                 pause = _seconds(response.headers.get("retry-after", "")) if throttled else 0.0
                 again = throttled or (patience == "again" and response.status_code >= 500)
             except NoAnswer as error:
                 problem, again = error, patience == "again" or not error.connected
-            except ValueError as error:
-                raise PlatformError(
-                    f"What {self.url} answers to {asked} is no JSON ({error}). Check [platform.prolific] api_url."
-                ) from error
             if wait is None or not again:
                 raise problem
             time.sleep(max(wait, pause))

@@ -15,6 +15,7 @@ from imitable.platforms.prolific import cost
 from imitable.platforms.prolific.account import account_of
 from imitable.platforms.prolific.refusals import NoAnswer, Refused
 from imitable.platforms.prolific.study import DRAFT, described, differences, find, group_for, settings_of
+from imitable.platforms.prolific.subscribing import subscribe
 from imitable.store import Store
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def publish_study(api: Api, folder: Folder, store: Store, places: int, *, dry_ru
     if there:
         _grown(api, study, there, places)
     status = _opened(api, study)
-    notes = (*notes, *_about(folder, study, status, places))
+    notes = (*notes, *_about(folder, study, status, places), *subscribe(api, folder, account))
     step = f"let 'imitable serve {folder.path}' run, and now and then: imitable collect {folder.path}"
     return Published(f"{_what(folder, places)} ({study['id']})", (), step, notes, places, each)
 
