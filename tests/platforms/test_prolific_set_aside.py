@@ -225,3 +225,29 @@ def test_who_was_forgotten_is_no_difference_between_books(here: OnProlific) -> N
     done = command("reconcile", here.folder.path)
     assert "of people who were forgotten" in " ".join(done.communicate()[0].split())
     assert done.returncode == 0
+
+
+def test_closing_frees_what_nobody_can_fill_any_more_and_nothing_while_somebody_plays(
+    there: StandIn, tmp_path: Path
+) -> None:
+    with campaign_on(there, tmp_path, pay='[pay]\nbase = "3.00"\ncap = "72.00"\n') as here:
+        offer(here, 10)
+        (_, first), (_, second), (_, third) = here.arrive(3)
+        here.finish(first)
+        here.play(second, rounds=1)
+        with pytest.raises(MoneyError, match="more than the cap"):
+            publish(here.folder.path, platform="web", places=10)
+        assert "are free" not in close(here.folder.path)["prolific"]
+        assert aside(here) == 10
+        there.give_back(second)
+        there.time_out(third)
+        assert "are free" in close(here.folder.path)["prolific"]
+        with here.store.read() as connection:
+            where = standing(connection, here.folder)
+        assert where.owed.minor == 428
+        assert where.aside.minor == 428, "who returned it may still go on here, for the record"
+        assert publish(here.folder.path, platform="web", places=5).sittings == 5
+        with pytest.raises(MoneyError, match="more than the cap"):
+            offer(here, 16)
+        assert offer(here, 12) == 12
+        assert aside(here) == 12 + 5

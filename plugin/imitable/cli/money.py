@@ -11,7 +11,7 @@ import typer
 from imitable.cli.building import Campaign, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from imitable.commands.pay import Part, Statement
     from imitable.money.budget import Standing
@@ -112,6 +112,12 @@ def _show(said: Statement, directory: str) -> None:
         out.print(f"All lines, with their reasons: {plain(str(said.path))}")
         if any(part.due for part in said.parts):
             out.print(f"Next: [bold]imitable pay {plain(directory)} --execute[/]")
+        elif any(part.doubtful for part in said.parts):
+            again = f"[bold]imitable pay {plain(directory)} --execute[/] looks again for what is in doubt"
+            out.print(
+                f"Next: {again}; what stays is for [bold]imitable settle {plain(directory)} OPERATION[/], once "
+                "you have looked at the platform"
+            )
 
 
 def show_standing(standing: Standing) -> None:
@@ -125,8 +131,14 @@ def show_standing(standing: Standing) -> None:
         out.print(f"  [bold yellow]note[/]: {plain(standing.warning)}")
 
 
-def _why(facts: object) -> str:
-    return ", ".join(f"{key} {value}" for key, value in facts.items()) if isinstance(facts, dict) else ""
+def _why(facts: Mapping[str, object]) -> str:
+    """What an amount was computed from, or what a platform said, in a few words."""
+    if "rounds" in facts:
+        return f"{facts['ended_by']}, {facts['rounds']} of {facts['of']} rounds of {facts['base']}"
+    if "points_above_par" in facts:
+        points = float(str(facts["points_above_par"]))
+        return f"{points:+.2f} points over {facts['held_out']} rounds without answers, {facts['per_point']} each"
+    return ", ".join(f"{key} {value}" for key, value in facts.items())
 
 
 def settle(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,7 +14,7 @@ from imitable.errors import MoneyError
 from imitable.money.amounts import Money, read_money
 from imitable.money.earned import most_bonus
 from imitable.money.fees import fee_on
-from imitable.money.ledger import counting
+from imitable.money.ledger import Line, counting, decide
 from imitable.store import Store, tables
 from imitable.store import money_tables as money
 
@@ -76,12 +77,9 @@ def standing(connection: Connection, folder: Folder) -> Standing:
     pay = folder.config.pay
     nothing = Money(0, pay.currency)
     paid, owed = nothing, nothing
-    over: dict[str, set[str]] = defaultdict(set)
-    sittings = tables.sittings.c
-    proven = set(connection.execute(select(sittings.sitting_id).where(sittings.proven)).scalars())
-    for line in counting(connection):
-        if line.stand == "paid" or (line.amount.minor and line.sitting_id in proven):
-            over[line.platform].add(line.sitting_id)  # a place is filled by who earned something, and is who they say
+    lines = counting(connection)
+    filled = _filled(connection, lines)
+    for line in lines:
         cost = line.amount + (line.fee or fee_on(line.platform, line.amount))
         if line.stand == "paid":
             paid += cost
@@ -95,9 +93,20 @@ def standing(connection: Connection, folder: Folder) -> Standing:
         ).group_by(money.reservations.c.platform)
     ):
         each = max(int(row.each), worst_case(connection, folder, row.platform).minor)  # [pay] may have been raised
-        aside += Money(each, pay.currency) * max(0, int(row.places) - len(over[row.platform]))
+        aside += Money(each, pay.currency) * max(0, int(row.places) - len(filled[row.platform]))
     cap = None if pay.cap is None else read_money(pay.cap, pay.currency)
     return Standing(cap, paid, owed, aside)
+
+
+def _filled(connection: Connection, lines: Sequence[Line]) -> dict[str, set[str]]:
+    """Sittings that fill a place, by platform: of those who earned something, and are who they say or were paid."""
+    sittings = tables.sittings.c
+    proven = set(connection.execute(select(sittings.sitting_id).where(sittings.proven)).scalars())
+    filled: dict[str, set[str]] = defaultdict(set)
+    for line in lines:
+        if line.stand == "paid" or (line.amount.minor and line.sitting_id in proven):
+            filled[line.platform].add(line.sitting_id)
+    return filled
 
 
 def set_aside(
@@ -155,6 +164,26 @@ def give_back(store: Store, platform: str, aside: Aside, *, offered: int | None,
         if free > 0:
             _append(connection, platform, -free, each, now=now)
     return each * max(0, free)
+
+
+def free_the_rest(store: Store, folder: Folder, platform: str, *, now: datetime) -> Money:
+    """Free what is set aside for places that nobody can fill any more, by a row that says so: how much.
+
+    For when recruiting has ended and nobody is playing. What was earned is owed or paid by now, and bound as such;
+    sittings that have not ended keep their worst case aside.
+    """
+    decide(store, folder, now=now)
+    with store.write() as connection:
+        _lock(connection)
+        places, most = _set_aside(connection, platform)
+        sittings = tables.sittings.c
+        open_ones = select(func.count()).where(sittings.platform == platform, sittings.ended_at.is_(None))
+        filled = _filled(connection, counting(connection))[platform]
+        rest = max(0, places - len(filled) - int(connection.execute(open_ones).scalar_one()))
+        each = Money(most, folder.config.pay.currency)
+        if rest:
+            _append(connection, platform, -rest, each, now=now)
+    return each * rest
 
 
 def _lock(connection: Connection) -> None:

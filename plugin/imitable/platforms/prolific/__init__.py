@@ -49,6 +49,14 @@ class Prolific:
         with _client().connected(settings_of(folder)) as api:
             return close_study(api, folder, store, now=now)
 
+    def over(self, folder: Folder) -> bool:
+        """Whether nobody can begin any more, and nobody is playing."""
+        from imitable.platforms.prolific.closing import is_over
+        from imitable.platforms.prolific.study import settings_of
+
+        with _client().connected(settings_of(folder)) as api:
+            return is_over(api, folder)
+
     def payer(self, folder: Folder) -> Payer:
         """How its participants are paid."""
         _client()

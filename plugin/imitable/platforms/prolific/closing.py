@@ -18,6 +18,16 @@ if TYPE_CHECKING:
 UNDER_WAY = ("RESERVED", "ACTIVE")
 
 
+def is_over(api: Api, folder: Folder) -> bool:
+    """Whether the study recruits nobody, and nobody is playing any more. Raises PlatformError."""
+    study = find(api, folder, account_of(api, folder))
+    if study is None:
+        return True
+    if study["status"] not in (DRAFT, "COMPLETED"):
+        return False
+    return not any(row["status"] in UNDER_WAY for row in api.rows("/submissions/", study=str(study["id"])))
+
+
 def close_study(api: Api, folder: Folder, store: Store, *, now: bool) -> str:
     """Pause the study while somebody is playing, and stop it once nobody is; with `now`, stop it and end what began.
 
