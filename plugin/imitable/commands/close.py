@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 from imitable.commands.folders import built
 from imitable.commands.offered import offered_on
 from imitable.commands.publish import BUSY
+from imitable.money.budget import free_the_rest
 from imitable.money.turns import in_turn
 from imitable.platforms import find_platform
 
@@ -14,7 +16,15 @@ from imitable.platforms import find_platform
 def close(directory: Path, *, now: bool = False) -> dict[str, str]:
     """Stop recruiting wherever the campaign was published; with `now`, end what has begun, too.
 
-    Returns what was done, by platform. Safe to repeat. Raises PlatformError, and MoneyError while somebody publishes.
+    Returns what was done, by platform. What was set aside for places that nobody can fill any more is free again, where
+    the platform tells. Safe to repeat. Raises PlatformError, and MoneyError while somebody publishes.
     """
     with built(directory) as (folder, store), in_turn(store, folder, "publish", busy=BUSY):
-        return {name: find_platform(name).close(folder, store, now=now) for name in offered_on(folder, store)}
+        said = {}
+        for name in offered_on(folder, store):
+            platform = find_platform(name)
+            said[name] = platform.close(folder, store, now=now)
+            if hasattr(platform, "over") and platform.over(folder):
+                free = free_the_rest(store, folder, name, now=datetime.now(UTC))
+                said[name] += f" {free} that were set aside for it are free." if free.minor else ""
+    return said

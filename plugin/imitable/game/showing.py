@@ -16,7 +16,7 @@ from imitable.game.content import Content, heat_map, reminder
 from imitable.game.finishing import finish_of
 from imitable.game.paying import bonus_said, earned_said
 from imitable.game.views import Done, ExampleText, Past, Progress, Questions, Reveal, Round, View
-from imitable.store import Quick, promised, tables
+from imitable.store import Quick, in_part, promised, tables
 from imitable.targets import Polarity
 from imitable_aggregation import scoring
 from imitable_templates.texts import Texts
@@ -210,7 +210,7 @@ class Showing:
         )
         if self.folder.config.platform.web.open and sitting.platform == "web" and not connection.execute(mine).first():
             return ""
-        stopped = sitting.ended_by == "stopped"
+        stopped = in_part(sitting.platform, sitting.ended_by)
         pay = promised(connection, self.folder.config.pay, sitting.pay_rule)
         return earned_said(pay, self.texts, platform=sitting.platform, stopped=stopped)
 
