@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,17 +32,18 @@ def play_tasks(
     profiles: Sequence[Profile],
     *,
     seed: int,
+    episodes: int | None = None,
     tick: Callable[[int], object] = lambda _guesses: None,
 ) -> int:
-    """Let each account play all its tasks of a project to the end, all at once. Returns the guesses that were answered.
+    """Let each account play its first `episodes` tasks of a project (None: all) to the end, all accounts at once.
 
-    `tick` is told of each. Raises PlatformError when answers stay away.
+    Returns the guesses that were answered; `tick` is told of each. Raises PlatformError when answers stay away.
     """
     streams = np.random.default_rng(seed).spawn(len(accounts))
 
     def play(account: Account, profile: Profile, stream: np.random.Generator) -> int:
         with as_account(url, account.token) as server:
-            return _Player(server, project, account, SimulatedAnnotator(profile, stream), tick).play()
+            return _Player(server, project, account, SimulatedAnnotator(profile, stream), tick).play(episodes)
 
     with ThreadPoolExecutor(len(accounts)) as threads:
         return sum(threads.map(play, accounts, profiles, streams))
@@ -64,10 +66,11 @@ class _Player:
         backends = server.wire.get("/api/ml", params={"project": project}).json()
         self.backend = next(int(one["id"]) for one in backends if one["is_interactive"])
 
-    def play(self) -> int:
+    def play(self, episodes: int | None) -> int:
         mine = [only(f"data.{names.ANNOTATOR}", "equal", "String", self.account.email)]
         played = 0
-        for number, row in enumerate(self.server.tasks(self.project, include="id,data", filters=mine)):
+        every = self.server.tasks(self.project, include="id,data", filters=mine)
+        for number, row in enumerate(islice(every, episodes)):
             if number and self.annotator.leaves():
                 break
             played += self._play_one(int(row["id"]), row["data"])
