@@ -51,11 +51,11 @@ def refused(status: int, body: bytes, *, asked: str, url: str) -> Refused:
             "SSRF_PROTECTION_ENABLED=false and ML_BLOCK_LOCAL_IP=false, or give a public address as "
             "[platform.label_studio] backend_url."
         )
-    elif "ML backend" in said:
-        why = _short(said.rpartition("Additional info: ")[2])
+    elif "ML backend" in said or "ML Server" in said:
         message = (
-            f"Label Studio at {url} cannot reach the game ({why}). Start it with 'imitable serve', let it run, and "
-            "publish again; where it listens is [platform.label_studio] backend_url."
+            f"Label Studio at {url} cannot reach the game: {_unreached(said)}. Start it with 'imitable serve DIR', let "
+            "it run, and publish again. It is looked for at [platform.label_studio] backend_url, else at [serve] "
+            "public_url, else at port 8000 of this machine."
         )
     elif status == 413:
         message = f"{url} takes no request this large ({asked}). Raise the limit of the proxy before Label Studio."
@@ -92,6 +92,24 @@ def _who_are_you(said: str) -> str:
     if "wrong type" in said:
         return f"{KEY} is an access token, which ends after minutes ({said}). {GET_A_TOKEN}"
     return f"Label Studio does not accept {KEY} ({_short(said)}). {GET_A_TOKEN}"
+
+
+_UNREACHED = (
+    (r"refused", "nothing runs at {where}"),
+    (r"timed out|timeout", "{where} did not answer in time"),
+    (r"resolve|getaddrinfo|not known", "it knows no machine by the name in {where}"),
+    (r"certificate|SSL", "it does not trust the certificate of {where}"),
+    (r"authentication|4\d\d Client Error", "another campaign's game, or another program, runs at {where}"),
+)
+"""What Label Studio and its libraries say when a backend is not to be had, and what that means."""
+
+
+def _unreached(said: str) -> str:
+    """Why a server could not reach the game, in plain words; its own where we know none."""
+    named = re.search(r"ML backend (https?://\S+?),", said)
+    where, why = named[1] if named else "that address", said.rpartition("Additional info: ")[2]
+    meant = (text for pattern, text in _UNREACHED if re.search(pattern, why, re.IGNORECASE))
+    return next(meant, _short(why)).replace("{where}", where)
 
 
 def _said(body: bytes) -> str:
