@@ -22,13 +22,16 @@ from imitable_templates.texts import Texts
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+_MARKS = 10
+"""Parts into which the marks above a slider divide it."""
+
 
 def labelling_config(folder: Folder, words: Texts) -> str:
     """The labelling configuration of a project, as Label Studio's XML: one page for every episode, or every round."""
     config = folder.config
     settings = config.platform.label_studio
     page = "config.xml.j2" if settings is None or settings.mode == "interactive" else "round_config.xml.j2"
-    low = min(scoring.lowest("both" if one.played == "both" else "pos") for one in config.targets)
+    low, high = _range(folder)
     return (
         _pages(words)
         .get_template(page)
@@ -38,7 +41,7 @@ def labelling_config(folder: Folder, words: Texts) -> str:
             rounds=config.episode.rounds,
             open_until=config.episode.open_until,
             low=f"{low:g}",
-            high=f"{scoring.TOP:g}",
+            high=f"{high:g}",
             slider=settings is not None and settings.slider,
         )
     )
@@ -75,8 +78,10 @@ def round_data(
     """
     total, open_until = _rounds(folder, one)
     pages, bonus = _pages(words), bonus_said(folder.config.pay, words)
-    if (settings := folder.config.platform.label_studio) and settings.mode == "plain":
+    settings = folder.config.platform.label_studio
+    if settings and settings.mode == "plain":
         open_until, bonus = 0, ""
+    low, high = _range(folder)
     scale = {"low": content.targets[one.target_id].low, "high": scoring.TOP}
     shown = pages.get_template("round.html.j2").render(
         **scale,
@@ -85,6 +90,7 @@ def round_data(
         open_until=open_until,
         stimulus=content.stimulus(asked.item_id),
         bonus=bonus,
+        marks=[low + at * (high - low) / _MARKS for at in range(_MARKS + 1)] if settings and settings.slider else [],
     )
     before = pages.get_template("last.html.j2").render(last=history[-1], rounds=history) if history else ""
     return {
@@ -92,6 +98,12 @@ def round_data(
         **_around(folder, content, words, one, trial=asked.trial),
         names.TEXT: before + shown,
     }
+
+
+def _range(folder: Folder) -> tuple[float, float]:
+    """Of the numbers that the one page of a project takes: that of its widest target."""
+    low = min(scoring.lowest("both" if one.played == "both" else "pos") for one in folder.config.targets)
+    return low, scoring.TOP
 
 
 def _rounds(folder: Folder, one: Reserved) -> tuple[int, int]:
