@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from html import unescape
 from html.parser import HTMLParser
@@ -145,7 +146,7 @@ def _with_text(content: Content, text: str) -> Content:
         name: type(target)(target.target_id, target.polarity, (shown,), target.pools)
         for name, target in content.targets.items()
     }
-    return Content(targets, dict.fromkeys(content.stimuli, stimulus), content.build_hash, content.checks)
+    return replace(content, targets=targets, stimuli=dict.fromkeys(content.stimuli, stimulus))
 
 
 def test_no_text_of_a_corpus_is_more_than_text_and_nothing_in_it_is_hidden(draw: Callable[..., Drawn]) -> None:

@@ -65,6 +65,7 @@ def task_data(folder: Folder, content: Content, words: Texts, one: Reserved) -> 
             open_until=open_until,
             stimulus=content.stimulus(asked.item_id),
             bonus=bonus,
+            marks=(),
         )
     return data
 
