@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,21 @@ def test_a_new_campaign_is_complete_and_says_what_was_made(tmp_path: Path) -> No
     assert folder.config.campaign.name == "first-look"
     assert len(folder.key) == 32
     assert "voluntary" in folder.consent_text()
-    assert folder.texts().plain("page.stop") in folder.consent_text(), "it calls the button by its name"
+
+
+def test_the_consent_text_is_true_wherever_people_play(tmp_path: Path) -> None:
+    """What is stored and how to stop differs from door to door: each page says it, and the text says where."""
+    new(tmp_path / "c")
+    folder = open_folder(tmp_path / "c")
+    words, consent = folder.texts(), folder.consent_text()
+    room = files("imitable_templates")
+    for page in ("web/landing.html.j2", "label_studio/intro.html.j2"):
+        drawn = room.joinpath(*page.split("/")).read_text(encoding="utf-8")
+        for heading in ("landing.stored", "landing.stop"):
+            assert f'<dt>{{{{ "{heading}"|say }}}}</dt>' in drawn
+            assert f"“{words.plain(heading)}”" in consent
+    for of_one_door in (words.plain("page.stop"), "copied", "pasted", "three questions"):
+        assert of_one_door not in consent
 
 
 @pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX's")
