@@ -137,7 +137,8 @@ def question_of(folder: Folder, url: str) -> str:
 
 def find(api: Api, folder: Folder) -> dict[int, Row]:
     """The campaign's HITs as the site lists them, by number. Raises PlatformError where two have one number."""
-    mark, found = re.escape(marker(folder)), dict[int, Row]()
+    mark = re.escape(marker(folder))
+    found: dict[int, Row] = {}
     for row in api.rows("ListHITs", "HITs"):
         ours = re.fullmatch(rf"{mark}(\d+)", row.get("RequesterAnnotation") or "")
         if ours is None or row.get("HITStatus") == "Disposed":
