@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from imitable import __version__
-from imitable.cli import building, label_studio, money, planning, playing, publishing
+from imitable.cli import building, label_studio, money, planning, playing, publishing, rehearsing
 from imitable.cli.building import Campaign, plain
 from imitable.errors import ImitableError
 
@@ -76,6 +76,7 @@ app.command()(building.verify)
 app.command()(building.inspect)
 app.command("train-probe")(building.train_probe)
 app.command()(playing.preview)
+app.command()(rehearsing.rehearse)
 app.command()(publishing.publish)
 
 
@@ -141,8 +142,12 @@ def status(directory: Campaign) -> None:
     if seen.planned:
         out.print(f"plan: {planning.named(seen.planned, seen.targets, seen.planned_share)}")
         out.print(f"  without it again: imitable assign {plain(str(directory))} --clear")
+    for platform, since in seen.closed.items():
+        out.print(f"closed on {platform} since {since:%Y-%m-%d %H:%M} UTC; 'imitable publish' opens it again")
     money.show_standing(seen.money)
     out.print(f"Next: [bold]{plain(seen.next_step)}[/]")
+    for other in seen.also:
+        out.print(f"  also: {plain(other)}")
 
 
 @app.command()

@@ -15,6 +15,7 @@ from imitable.commands.buckets import Bucket, is_bucket
 from imitable.commands.folders import built
 from imitable.commands.progress import Progress, silent
 from imitable.errors import TablesError
+from imitable.rehearsal.copying import is_rehearsal
 from imitable.store import EXPOSURES, tables
 
 if TYPE_CHECKING:
@@ -37,25 +38,28 @@ def export(directory: Path, *, out: Path | str, with_text: bool = False, progres
 
     `out` is a folder or an address s3://BUCKET/PREFIX; there datapackage.json comes last, and stands for the whole.
     Platforms' own ids are in none of it. Free text only goes along `with_text`, since people may write who they are.
-    Raises TablesError when `out` cannot be written.
+    In a rehearsal's copy of a campaign every guess is named a simulated player's. Raises TablesError when `out` cannot
+    be written.
     """
     from imitable_aggregation.errors import TableError
     from imitable_aggregation.export import write_export
 
     bucket = Bucket(str(out)) if is_bucket(out) else None
-    with built(directory) as (_folder, store), store.read() as connection:
+    with built(directory) as (folder, store), store.read() as connection:
         guesses = _guesses(connection).assign(campaign_id=store.campaign_id)
+        if is_rehearsal(folder):
+            guesses = guesses.assign(platform="simulated")
         targets = _targets(connection)
         episodes = _episodes(connection, with_text=with_text)
         exposures = _exposures(connection)
     with tempfile.TemporaryDirectory(prefix="imitable-") as held:
-        folder = Path(out) if bucket is None else Path(held) / "export"
+        where = Path(out) if bucket is None else Path(held) / "export"
         try:
-            write_export(folder, guesses=guesses, targets=targets, episodes_played=episodes, exposures=exposures)
+            write_export(where, guesses=guesses, targets=targets, episodes_played=episodes, exposures=exposures)
         except TableError as error:
             raise TablesError(str(error)) from error
         if bucket is not None:
-            bucket.write(folder, progress=progress)
+            bucket.write(where, progress=progress)
     return Exported(out, len(guesses), len(episodes), guesses["annotator_id"].nunique())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +15,14 @@ from imitable.game.simulated import SimulatedAnnotator
 
 PATIENCE = 30.0
 """Seconds that a player keeps trying to reach a server that does not answer."""
+
+
+Think = Callable[[Mapping[str, Any]], Awaitable[object]]
+"""Waited for before a page is answered: how long a person looks at it."""
+
+
+async def at_once(_view: Mapping[str, Any]) -> None:
+    """Programs need no time."""
 
 
 @dataclass
@@ -28,6 +36,8 @@ class Played:
     """True when the sitting came to its end, or was stopped, and False when the player left."""
     finish: str = ""
     """Where the last page leads, for a platform that is told of the end; empty without one."""
+    handed_in: dict[str, str] = field(default_factory=dict)
+    """The fields that its form sends there."""
 
 
 async def play_sitting(
@@ -35,12 +45,18 @@ async def play_sitting(
     link: str,
     annotator: SimulatedAnnotator,
     *,
+    stop_after: int | None = None,
+    leave_after: int | None = None,
+    think: Think = at_once,
     tick: Callable[[int], object] = lambda _guesses: None,
 ) -> Played:
     """Play the sitting behind a personal link to its end. Raises httpx errors when the server stays away."""
     address = urlsplit(link)
     root = f"{address.scheme}://{address.netloc}{address.path.rpartition('/j/')[0]}"
-    return await _play(client, root, address.path.rpartition("/")[2], annotator, tick=tick)
+    code = address.path.rpartition("/")[2]
+    return await _play(
+        client, root, code, annotator, stop_after=stop_after, leave_after=leave_after, think=think, tick=tick
+    )
 
 
 async def play_arrival(
@@ -49,18 +65,24 @@ async def play_arrival(
     annotator: SimulatedAnnotator,
     *,
     stop_after: int | None = None,
+    leave_after: int | None = None,
+    think: Think = at_once,
     tick: Callable[[int], object] = lambda _guesses: None,
 ) -> Played:
-    """Play the sitting to which a platform's address leads; with `stop_after`, stop after so many guesses.
+    """Play the sitting to which a platform's address leads.
 
-    Raises httpx errors when the server stays away.
+    With `stop_after`, stop after so many guesses; with `leave_after`, close the page without a word then. Raises httpx
+    errors when the server stays away.
     """
     address = urlsplit(link)
     root = f"{address.scheme}://{address.netloc}{address.path.rpartition('/')[0]}"
     landing = await _ask(client, "GET", link)
     if landing["kind"] != "landing":
         raise RuntimeError(f"the game answered with {landing['kind']!r}: {landing.get('message', '')}")
-    return await _play(client, root, str(landing["code"]), annotator, stop_after=stop_after, tick=tick)
+    code = str(landing["code"])
+    return await _play(
+        client, root, code, annotator, stop_after=stop_after, leave_after=leave_after, think=think, tick=tick
+    )
 
 
 async def _play(
@@ -69,7 +91,9 @@ async def _play(
     code: str,
     annotator: SimulatedAnnotator,
     *,
-    stop_after: int | None = None,
+    stop_after: int | None,
+    leave_after: int | None,
+    think: Think,
     tick: Callable[[int], object],
 ) -> Played:
     played = Played(annotator.profile.name)
@@ -77,11 +101,15 @@ async def _play(
     async def post(form: str, **fields: str) -> dict[str, Any]:
         return await _ask(client, "POST", f"{root}/{form}", fields)
 
+    await think({"kind": "landing"})
     view = await post("start", code=code, agree="yes")
     token = str(view["token"])
     while True:
+        if view["kind"] != "done" and len(played.guesses) == leave_after:
+            return played
         if view["kind"] != "done" and len(played.guesses) == stop_after:
             view = await post("stop", token=token)
+        await think(view)
         match view["kind"]:
             case "round" if view["tutorial"]:
                 guess = annotator.guess(view)
@@ -101,7 +129,8 @@ async def _play(
                 view = await post("answers", token=token, episode_id=view["episode_id"], fun=fun, interest=fun)
             case "done":
                 played.finished = True
-                played.finish = (view.get("finish") or {}).get("url", "")
+                finish = view.get("finish") or {}
+                played.finish, played.handed_in = finish.get("url", ""), dict(finish.get("fields") or ())
                 return played
             case other:
                 raise RuntimeError(f"the game answered with {other!r}: {view.get('message', '')}")

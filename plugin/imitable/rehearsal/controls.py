@@ -7,11 +7,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
 
 from imitable.errors import PlatformError
+from imitable.rehearsal import loopback
 from imitable.rehearsal.faults import Fault, Fields
 
 
@@ -69,13 +71,15 @@ class Controls:
 
 
 @contextmanager
-def running(module: str, *options: str) -> Iterator[tuple[str, httpx.Client]]:
+def running(module: str, *options: str, log: Path | None = None) -> Iterator[tuple[str, httpx.Client]]:
     """Run a stand-in with these options of its command line: its address, and a client of it.
 
-    Raises PlatformError when it does not begin.
+    With `log` it cannot connect to other machines, nor read what the environment holds; see `loopback`. Raises
+    PlatformError when it does not begin.
     """
-    command = [sys.executable, "-m", module, *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-m", module, *options] if log is None else loopback.command(log, module, *options)
+    environment = None if log is None else loopback.environment({})
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:
             assert process.stdout is not None  # noqa: S101  # it is a pipe
             address = process.stdout.readline().partition(" ")[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from imitable.rehearsal.controls import Controls, running
 from imitable.rehearsal.faults import Fields
@@ -43,7 +44,10 @@ class StandIn(Controls):
 
 
 @contextmanager
-def standing_in(*options: str) -> Iterator[StandIn]:
-    """Run a stand-in with these options of its command line. Raises PlatformError when it does not begin."""
-    with running("imitable.rehearsal.prolific", *options) as (address, client):
+def standing_in(*options: str, log: Path | None = None) -> Iterator[StandIn]:
+    """Run a stand-in with these options of its command line; with `log` behind the gate of `loopback`.
+
+    Raises PlatformError when it does not begin.
+    """
+    with running("imitable.rehearsal.prolific", *options, log=log) as (address, client):
         yield StandIn(address, client)

@@ -1,0 +1,111 @@
+"""A rehearsal on the stand-in for Mechanical Turk: workers accept HITs there, and hand in, return or forget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from importlib.util import find_spec
+from pathlib import Path
+
+from imitable.campaign import Campaign
+from imitable.campaign.mturk import MTurk
+from imitable.errors import MissingExtra, PlatformError
+from imitable.game.player import Played
+from imitable.rehearsal.mturk.framing import other_name
+from imitable.rehearsal.mturk.process import KEY, SECRET, StandIn, standing_in
+from imitable.rehearsal.people import Habit
+from imitable.rehearsal.stages import Sent, Stage, Visit
+
+_OF_THE_SITE = ("qualifications", "not_again")
+"""Settings that name something of the site's own."""
+_WALLET = 1_000_000_000
+"""Cents: more than any campaign's cap."""
+
+
+class Workers:
+    """The other side of HITs."""
+
+    title = "a stand-in for an MTurk-style site"
+    per_hour = 30.0
+
+    def __init__(self, there: StandIn, config: Campaign) -> None:
+        self.there = there
+        self.environment: Mapping[str, str] = {
+            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+        told = (config.platform.mturk or MTurk()).model_dump(exclude_none=True, exclude=set(_OF_THE_SITE))
+        told |= {"endpoint_url": there.address, "worker_sites": [there.address, other_name(there.address)]}
+        self.tables: Mapping[str, Mapping[str, object]] = {"mturk": told}
+        self.notes = tuple(_to_do(config))
+        self._hits: list[str] = []
+        self._next: str | None = None
+
+    def opened(self, campaign: Path) -> None:
+        """Find the HITs."""
+        self._hits = [str(hit["HITId"]) for hit in self.there.state()["hits"]]
+
+    def arrive(self, now: datetime) -> Visit | None:
+        """A worker takes a place in the first HIT that has one, and is shown the game."""
+        self._move(now)
+        self._next = self._next or self.there.workers(1)[0]
+        for hit in self._hits:
+            try:
+                assignment, address = self.there.accept(self._next, hit)
+            except PlatformError:
+                continue
+            self._next = None
+            return Visit(address, assignment)
+        return None
+
+    def waiting(self, now: datetime) -> bool:
+        """Whether somebody may yet return an assignment or abandon it."""
+        self._move(now)
+        return any(one["status"] == "Accepted" for one in self.there.state()["assignments"])
+
+    def over(self, visit: Visit, habit: Habit, played: Played | None, now: datetime) -> None:
+        """Send the last page's form, return the assignment, or forget it. There is no code to mistype."""
+        self._move(now)
+        status = {one["id"]: one["status"] for one in self.there.state()["assignments"]}[visit.submission]
+        if status != "Accepted":
+            return  # it took too long, and was abandoned
+        if played is None or habit == "leaves":
+            self.there.give_back(visit.submission)
+        elif habit != "forgets":
+            self.there.submit(visit.submission, played.handed_in)
+
+    def sent(self) -> list[Sent] | None:
+        """Rewards and bonuses, with the fee on each."""
+        return [
+            Sent(one["assignment"], one["kind"], int(one["amount"]), int(one["fee"]))
+            for one in self.there.state()["payments"]
+        ]
+
+    def _move(self, now: datetime) -> None:
+        ahead = (now - self.there.now()).total_seconds()
+        if ahead > 0:
+            self.there.move(seconds=ahead)
+
+
+def _to_do(config: Campaign) -> Iterator[str]:
+    settings = config.platform.mturk
+    if settings is None:
+        yield f"Add [platform.mturk] to campaign.toml; its defaults were rehearsed ({MTurk().places} places)."
+    if settings is None or settings.endpoint_url is None:
+        yield "Amazon's own site closed on 2026-09-30: set endpoint_url to a site that speaks its protocol."
+    if not config.serve.public_url:
+        yield "Set [serve] public_url to the address at which workers reach 'imitable serve'."
+    named = [name for name in _OF_THE_SITE if settings is not None and getattr(settings, name)]
+    if named:
+        yield f"Not rehearsed, for it is of the site: [platform.mturk] {', '.join(named)}."
+
+
+@contextmanager
+def on_stage(config: Campaign, log: Path) -> Iterator[Stage]:
+    """A stand-in for this campaign alone, for as long as this lasts. Raises MissingExtra."""
+    if find_spec("boto3") is None:
+        raise MissingExtra("aws", wanted_for="A rehearsal of MTurk-style tasks")
+    with standing_in("--cents", str(_WALLET), log=log) as there:
+        yield Workers(there, config)

@@ -1,0 +1,131 @@
+"""A campaign being played: people come one after the other, each acts at a moment of its own, over real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import numpy as np
+
+from imitable.errors import PlatformError
+from imitable.game.player import Played, play_arrival, play_sitting
+from imitable.game.simulated import SimulatedAnnotator
+from imitable.rehearsal import loopback
+from imitable.rehearsal.clock import Clock, Timeline
+from imitable.rehearsal.people import Person, Usual
+from imitable.rehearsal.stages import Stage, Visit
+
+
+@dataclass(frozen=True)
+class Took:
+    """What one person did."""
+
+    person: Person
+    visit: Visit
+    played: Played | None
+    """None for who was turned away."""
+    said: str
+    """What the game told who was turned away."""
+    began: datetime
+    ended: datetime
+
+
+@contextmanager
+def door(campaign: Path, clock: Path, *, port: int, log: Path, said: Path) -> Iterator[str]:
+    """The game's server in a process of its own, by the clock in a file; what it warns of goes to the file `said`."""
+    command = loopback.command(log, "imitable.rehearsal.door", campaign, clock, port)
+    with (
+        said.open("w", encoding="utf-8") as errors,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=errors, text=True, env=loopback.environment({})
+        ) as server,
+    ):
+        try:
+            assert server.stdout is not None  # noqa: S101  # it was asked to be a pipe
+            address = server.stdout.readline().partition(" ")[0]
+            if not address.startswith("http"):
+                server.wait(timeout=30)
+                raise PlatformError(f"The game's server did not start: {said.read_text(encoding='utf-8').strip()}")
+            yield address
+        finally:
+            server.terminate()
+
+
+def play(
+    stage: Stage,
+    clock: Clock,
+    people: Sequence[Person],
+    usual: Usual,
+    *,
+    rng: np.random.Generator,
+    tick: Callable[[int], object] = lambda _guesses: None,
+) -> list[Took]:
+    """Let people come until all have, or no place is left and none comes free. Returns what each did, as they ended.
+
+    Raises httpx errors when the game stays away.
+    """
+    return asyncio.run(_play(stage, clock, people, usual, rng, tick))
+
+
+async def _play(
+    stage: Stage,
+    clock: Clock,
+    people: Sequence[Person],
+    usual: Usual,
+    rng: np.random.Generator,
+    tick: Callable[[int], object],
+) -> list[Took]:
+    timeline = Timeline(clock)
+    took: list[Took] = []
+    streams = iter(rng.spawn(len(people)))
+    inside = 0
+
+    async def come() -> None:
+        nonlocal inside
+        waiting = iter(people)
+        person = next(waiting, None)
+        while person is not None:
+            await timeline.wait(float(rng.exponential(3600 / stage.per_hour)))
+            visit = stage.arrive(timeline.now)
+            if visit is not None:
+                inside += 1
+                timeline.begin(take_part(person, visit, next(streams)))
+                person = next(waiting, None)
+            elif not inside and not stage.waiting(timeline.now):
+                return
+        while inside or stage.waiting(timeline.now):  # what nobody hands in times out
+            await timeline.wait(3600 / stage.per_hour)
+
+    async def take_part(person: Person, visit: Visit, stream: np.random.Generator) -> None:
+        nonlocal inside
+        began = timeline.now
+        paces, own = stream.spawn(2)
+        annotator = SimulatedAnnotator(replace(person.profile, quits=0.0), own)
+
+        async def think(view: Mapping[str, Any]) -> None:
+            await timeline.wait(usual.seconds(view, person, paces))
+
+        ends: dict[str, Any] = {"leave_after" if person.habit == "leaves" else "stop_after": person.ends_after}
+        playing = play_sitting if "/j/" in urlsplit(visit.address).path else play_arrival
+        try:
+            played = await playing(client, visit.address, annotator, think=think, tick=tick, **ends)
+            said = ""
+        except RuntimeError as error:
+            played, said = None, str(error)
+        stage.over(visit, person.habit, played, timeline.now)
+        took.append(Took(person, visit, played, said, began, timeline.now))
+        inside -= 1
+
+    trusted = httpx.create_ssl_context(trust_env=False)
+    async with httpx.AsyncClient(timeout=30.0, trust_env=False, verify=trusted) as client:
+        timeline.begin(come())
+        await timeline.run()
+    return took
