@@ -86,13 +86,14 @@ class OnLabelStudio:
         annotators: int = 2,
         url: str = "",
         accounts: bool = True,
+        toml: str = "",
         **more: Any,
     ) -> None:
         settings = f'[platform.label_studio]\nurl = "{url or real.url}"\nbackend_url = "{door}"\n'
         if accounts:
             settings += 'accounts = "accounts.csv"\n'
         options = {"targets": 2, "episodes": 2, "practice": 3, "held_out": 2, "key": os.urandom(32), **more}
-        self.folder: Folder = invented_campaign(path, more=settings, **options)
+        self.folder: Folder = invented_campaign(path, more=settings + toml, **options)
         self.real = real
         self.people = people(real, annotators)
         write_accounts(path / "accounts.csv", self.people)

@@ -7,11 +7,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
+from typer.testing import CliRunner
 
+from imitable.cli.app import app
+from imitable.commands.close import close
+from imitable.commands.closed import note_closed
+from imitable.commands.collect import COLLECTED
+from imitable.commands.publish import publish
 from imitable.commands.status import status
+from imitable.game.label_studio import names
+from imitable.game.label_studio.calls import Call
+from imitable.game.label_studio.replies import Replies
+from imitable.game.reserving import reserve
 from imitable.game.views import Landing
-from imitable.store import Store, open_store
+from imitable.platforms.label_studio.files import write_files
+from imitable.store import Store, open_store, tables
 from imitable.testing import invented_campaign
+from labelling import published
 from playing import Table
 
 PROLIFIC = "[platform.prolific]\nannotators_per_target = 2\n"
@@ -87,3 +100,83 @@ def test_a_campaign_in_label_studio_asks_to_be_published_there(table: Callable[.
         f"imitable serve {here.folder.path}, and beside it imitable publish {here.folder.path} --platform label-studio"
     )
     assert status(here.folder.path).next_step == told
+
+
+# In Label Studio
+
+LABEL_STUDIO = '[platform.label_studio]\nannotators_per_target = 2\naccounts = "accounts.csv"\n'
+PAY = '[pay]\ncurrency = "USD"\nbase = "2.00"\n'
+
+
+def play_all(here: Table, person: str) -> None:
+    """Everything that a person has, as the door gets it from Label Studio."""
+    door = Replies(here.game)
+    for one in published(here, [person])[person]:
+        for box, text in [(names.BEGIN, "yes"), *((names.guess(trial), "5") for trial in (1, 2))]:
+            door.reply(Call(names.task_key(here.folder, one.episode_id), person, frozenset({person}), {box: text}))
+
+
+def test_a_publication_that_did_not_get_through_is_to_be_repeated(table: Callable[..., Table]) -> None:
+    here = table(links=0, more=LABEL_STUDIO)
+    path = here.folder.path
+    again = f"imitable serve {path}, and beside it imitable publish {path} --platform label-studio"
+    with_sittings = {"platform": names.PLATFORM, "names": ["ann@example.org"], "share_items": False}
+    reserve(here.store, here.folder, here.game.content, now=here.clock(), **with_sittings)  # type: ignore[arg-type]
+    assert status(path).next_step == again
+    published(here, ["ann@example.org"])
+    assert (
+        status(path).next_step == f"imitable serve {path}, and send each person the address in {path}/label-studio.csv"
+    )
+    with here.store.write() as connection:
+        connection.execute(update(tables.tasks).values(external_id=None))
+    assert status(path).next_step == f"{again}: the last time broke off, and nothing is made twice"
+
+
+def test_what_was_played_asks_for_more_accounts_for_collecting_and_for_pay(table: Callable[..., Table]) -> None:
+    here = table(links=0, more=LABEL_STUDIO + PAY)
+    path = here.folder.path
+    play_all(here, "ann@example.org")
+    seen = status(path)
+    assert seen.places == {"label-studio": (2, 4)}
+    more = f"add 1 account to {path}/accounts.csv, then imitable publish {path} --platform label-studio"
+    assert seen.next_step == f"all tasks were played: {more}; or, as it is: imitable export {path} --out OUT"
+    assert [one.partition(f" {path}")[0] for one in seen.also[:3]] == [
+        "imitable collect",
+        "imitable pay",
+        "imitable close",
+    ]
+    (path / COLLECTED).touch()
+    assert not [one for one in status(path).also if one.startswith("imitable collect")]
+    play_all(here, "bob@example.org")
+    assert status(path).next_step.startswith(f"imitable export {path}")
+
+
+def test_files_to_upload_by_hand_are_read_back(table: Callable[..., Table]) -> None:
+    here = table(links=0)
+    path = here.folder.path
+    write_files(here.folder, here.store, path.parent / "files", places=1)
+    assert status(path).next_step.endswith(f"then imitable collect {path} --from-file FILE")
+
+
+# Closed
+
+
+def test_status_says_what_is_closed_until_it_is_published_again(table: Callable[..., Table]) -> None:
+    here = table(links=0)
+    path = here.folder.path
+    publish(path)
+    close(path)
+    shown = CliRunner().invoke(app, ["status", str(path)], catch_exceptions=False).output
+    assert "closed on web since 20" in shown
+    assert status(path).next_step == "recruiting is closed: nobody played; imitable publish opens it again"
+    publish(path)
+    assert not status(path).closed
+    assert status(path).next_step == f"imitable serve {path}, and send people their links"
+
+
+def test_a_closed_campaign_that_was_played_is_to_be_ranked(table: Callable[..., Table]) -> None:
+    here = table(links=1)
+    here.play(here.sit(0))
+    with here.store.write() as connection:
+        note_closed(connection, "web", now=here.clock())
+    assert status(here.folder.path).next_step.startswith("recruiting is closed: imitable export")

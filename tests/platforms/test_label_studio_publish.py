@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import faulty_proxy
@@ -22,12 +23,15 @@ from imitable.cli.app import app
 from imitable.commands.build import build
 from imitable.commands.new import new
 from imitable.commands.publish import publish
-from imitable.errors import PlatformError
+from imitable.commands.status import status
+from imitable.errors import NotOffered, PlatformError
 from imitable.game.label_studio import names
 from imitable.platforms import Platform
 from imitable.platforms.label_studio import LabelStudio, project, sending, wire
+from imitable.platforms.label_studio.accounts import everybody_but
+from imitable.platforms.label_studio.files import write_files
 from imitable.platforms.label_studio.project import check_config
-from imitable.platforms.label_studio.refusals import KEY, NoAnswer, Refused
+from imitable.platforms.label_studio.refusals import KEY, Refused
 from imitable.store import Store, open_store, tables
 from imitable.testing import PlatformContract, invented_campaign
 from label_studio_server import LabelStudio as Real
@@ -298,7 +302,7 @@ def test_a_storm_of_5xx_is_waited_out_and_a_lasting_one_is_said(make: Make, prox
 def test_what_may_have_been_done_is_never_sent_again_by_itself(make: Make, proxy: FaultyProxy) -> None:
     proxy.faults = [Fault("POST", "/api/projects/$", "cut", after=True)]
     campaign = make(url=proxy.url)
-    with pytest.raises(NoAnswer, match=r"It may have done it\. The same command again looks first"):
+    with pytest.raises(NotOffered, match=r"It may have done it\. The same command again looks first"):
         campaign.publish()
     assert [path for _, path in proxy.writes()] == ["/api/projects/"]
     proxy.faults = []
@@ -370,13 +374,47 @@ def test_a_token_of_somebody_else_is_refused(make: Make) -> None:
         campaign.publish()
 
 
-def test_a_game_that_label_studio_cannot_reach_is_named_and_the_remedy(make: Make) -> None:
+def test_a_game_that_does_not_run_is_said_plainly_and_neither_money_nor_status_takes_it_for_published(
+    make: Make, door: str
+) -> None:
+    campaign = make(toml='[pay]\ncurrency = "USD"\nbase = "3.00"\ncap = "400.00"\n')
+    campaign.edit(door, "http://127.0.0.1:9")
+    folder = campaign.folder.path
+    with pytest.raises(
+        NotOffered,
+        match=r"Nobody was invited, and the 6.00 USD that were set aside for it are free again.*cannot reach the game: "
+        r"nothing runs at http://127.0.0.1:9/label-studio. Start it with 'imitable serve.*backend_url",
+    ):
+        publish(folder, platform="label-studio")
+    seen = status(folder)
+    assert seen.money.aside.minor == 0
+    assert seen.next_step == f"imitable serve {folder}, and beside it imitable publish {folder} --platform label-studio"
+    campaign.edit("http://127.0.0.1:9", door)
+    publish(folder, platform="label-studio")
+    assert campaign.everything_is_there_once()
+    assert status(folder).next_step.endswith(f"send each person the address in {folder / 'label-studio.csv'}")
+
+
+def test_what_stands_in_a_project_is_not_handed_out_again_as_files_nor_the_other_way(
+    make: Make, tmp_path: Path
+) -> None:
     campaign = make()
-    toml = campaign.folder.path / "campaign.toml"
-    text = toml.read_text(encoding="utf-8")
-    toml.write_text(text.replace(text.partition('backend_url = "')[2].partition('"')[0], "http://127.0.0.1:9"))
-    with pytest.raises(PlatformError, match=r"cannot reach the game.*imitable serve.*backend_url"):
-        campaign.publish()
+    campaign.publish()
+    with campaign.store() as store, pytest.raises(PlatformError, match=r"4 tasks .* stand in a project.*second time"):
+        write_files(campaign.folder, store, tmp_path / "files", places=None)
+    assert not (tmp_path / "files").exists()
+    by_hand = invented_campaign(tmp_path / "by hand", more='[platform.label_studio]\nurl = "http://127.0.0.1:9"\n')
+    with closing(open_store(by_hand)) as store:
+        write_files(by_hand, store, tmp_path / "files", places=1)
+        with pytest.raises(PlatformError, match=r"10 tasks .* were written to files.*second time.*imitable new"):
+            LabelStudio().publish(by_hand, store, places=None, dry_run=True)
+
+
+def test_programs_that_play_demos_are_not_invited() -> None:
+    emails = {1: "me@lab.org", 2: "ann@lab.org", 3: "player-01@simulated.invalid"}
+    assert [one.email for one in everybody_but("me@lab.org", emails, "http://x")] == ["ann@lab.org"]
+    with pytest.raises(PlatformError, match=r"and those of programs \(@simulated.invalid\). Invite annotators"):
+        everybody_but("ann@lab.org", {2: "ann@lab.org", 3: "player-01@simulated.invalid"}, "http://x")
 
 
 def test_a_labelling_page_that_is_not_valid_is_refused_before_anything_is_asked(make: Make) -> None:

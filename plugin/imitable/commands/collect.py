@@ -10,6 +10,8 @@ from imitable.commands.offered import offered_on
 from imitable.platforms import Collected, Progress, find_platform, silent
 from imitable.platforms.listing import write_list
 
+COLLECTED = "collected.csv"
+
 
 @dataclass(frozen=True)
 class FileCollected:
@@ -61,4 +63,4 @@ def collect(directory: Path, *, progress: Progress = silent) -> AllCollected:
         for one in collected.findings
     ]
     header = ("platform", "kind", "annotator_id", "episode_id", "sentence")
-    return AllCollected(said, write_list(directory / "collected.csv", header, rows))
+    return AllCollected(said, write_list(directory / COLLECTED, header, rows))

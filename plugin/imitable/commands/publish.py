@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from imitable.campaign import Folder
+from imitable.commands.closed import note_open
 from imitable.commands.folders import built
 from imitable.errors import ImitableError, MoneyError, NotOffered, PlatformError
 from imitable.money.budget import Aside, give_back, set_aside
@@ -52,6 +53,8 @@ def publish(
                     done = chosen.publish(folder, store, places=places, dry_run=False, progress=progress)
                 except ImitableError as error:
                     raise _failed(store, platform, aside, error) from error
+                with store.write() as connection:
+                    note_open(connection, platform, now=now)
         warning = aside.standing.warning
         return replace(done, notes=(*done.notes, warning)) if warning else done
 
@@ -115,4 +118,6 @@ def publish_files(directory: Path, out: Path, *, places: int | None = None) -> P
             except MoneyError:
                 shutil.rmtree(out)
                 raise
+            with store.write() as connection:
+                note_open(connection, names.PLATFORM, now=datetime.now(UTC))
         return done

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import ColumnElement, exists, func, or_, select
 
 from imitable.campaign import open_folder
+from imitable.commands.closed import closed_on
+from imitable.commands.next_step import next_step
 from imitable.commands.places import places
 from imitable.money.budget import Standing, standing
 from imitable.store import open_store, tables
@@ -30,8 +33,12 @@ class Status:
     """Targets that a plan names (`imitable assign`); 0 without a plan."""
     planned_share: float
     """Of a sitting's later episodes that the plan gives to them, 0 to 1, while all have places left."""
+    closed: dict[str, datetime]
+    """Where recruiting is stopped, and since when."""
     money: Standing
     next_step: str
+    also: tuple[str, ...]
+    """What else there is to do meanwhile: each a command, and what it is for."""
 
 
 def _came() -> ColumnElement[bool]:
@@ -56,42 +63,20 @@ def status(directory: Path) -> Status:
             targets = count(tables.targets)
             links = count(tables.links)
             sittings = count(tables.sittings, _came())
-            reserved = count(tables.sittings)
             money = standing(connection, folder)
             finished = count(tables.episodes, tables.episodes.c.completed_at.is_not(None))
             begun = count(tables.episodes, tables.BEGUN)
-            by_link = count(tables.sittings, tables.sittings.c.platform.in_(select(tables.links.c.platform)))
-            offered = places(connection, folder)
+            cells = targets * len(folder.config.episode.levels)
+            filled = {one.platform: (one.filled(), cells * one.wanted) for one in places(connection, folder)}
+            step, closed = next_step(connection, folder, filled), closed_on(connection)
             guesses = count(tables.guesses)
             planned = tables.planned.c
             query = select(func.count(planned.target_id.distinct()), func.sum(planned.probability))
             named, share = connection.execute(query).one()
     finally:
         store.close()
-    config = folder.config
-    cells = targets * len(config.episode.levels)
-    filled = {one.platform: (one.filled(), cells * one.wanted) for one in offered}
-    missing = {platform: whole - done for platform, (done, whole) in filled.items() if done < whole}
-    if targets == 0:
-        step = f"imitable build {directory}"
-    elif not offered:
-        step = f"imitable publish {directory} --platform web"
-    elif [one.platform for one in offered] == ["label-studio"] and reserved == 0:
-        step = f"imitable serve {directory}, and beside it imitable publish {directory} --platform label-studio"
-    elif guesses == 0:
-        step = f"imitable serve {directory}, and " + ("send people their links" if links else "invite as it says")
-    elif not missing:
-        step = f"imitable export {directory} --out OUT, then imitable rank OUT --out RESULTS"
-    elif list(missing) == ["web"] and by_link >= links > 0:
-        more = links + -(-missing["web"] // config.sitting.episodes)
-        step = (
-            f"all links were used: imitable publish {directory} --links {more}, or imitable export {directory} --out "
-            "OUT and imitable rank OUT --out RESULTS"
-        )
-    else:
-        step = f"imitable serve {directory} for the places left; any time: imitable export {directory} --out OUT"
     return Status(
-        campaign=config.campaign.name,
+        campaign=folder.config.campaign.name,
         targets=targets,
         places=filled,
         links=links,
@@ -101,6 +86,8 @@ def status(directory: Path) -> Status:
         guesses=guesses,
         planned=int(named),
         planned_share=min(1.0, float(share or 0.0)),
+        closed=closed,
         money=money,
-        next_step=step,
+        next_step=step.now,
+        also=step.also,
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from imitable.campaign import Folder
-from imitable.errors import PlatformError
+from imitable.errors import NotOffered, PlatformError
 from imitable.game.content import Content, read_content
 from imitable.game.label_studio import names
 from imitable.game.reserving import Reserved, reserve, reserved
@@ -21,6 +21,7 @@ from imitable.platforms.label_studio.closing import close_tasks
 from imitable.platforms.label_studio.collecting import begun, pull, take_answers
 from imitable.platforms.label_studio.desks import make_drafts, make_tabs, write_addresses
 from imitable.platforms.label_studio.drawing import labelling_config, round_data, task_data
+from imitable.platforms.label_studio.files import refuse_twice
 from imitable.platforms.label_studio.findings import compare
 from imitable.platforms.label_studio.in_turn import InTurn
 from imitable.platforms.label_studio.project import alone, check_config, connect, find_project, make_project
@@ -42,9 +43,11 @@ class LabelStudio:
     ) -> Published:
         """Make the project, or what it lacks, with tasks for the first `places` accounts (None: for all).
 
-        Raises PlatformError; the same call again goes on where it ended, and makes nothing twice.
+        Raises PlatformError, NotOffered as long as no task is there; the same call again goes on where it ended, and
+        makes nothing twice.
         """
         settings, words = _settings(folder), folder.texts()
+        refuse_twice(folder, store, by_hand=False)
         config = labelling_config(folder, words)
         check_config(config)
         content = read_content(store, words)
@@ -57,8 +60,13 @@ class LabelStudio:
         with alone(folder), connected(settings.url) as server:
             chosen = _chosen(_accounts(folder, settings, server), places)
             made = _reserve(folder, store, content, settings, chosen)
-            project = make_project(server, folder, store, config)
-            others = connect(server, folder, project, settings.mode)
+            try:
+                project = make_project(server, folder, store, config)
+                others = connect(server, folder, project, settings.mode)
+            except PlatformError as error:
+                if external_ids(store):
+                    raise
+                raise NotOffered(str(error), offered=0) from error
             with store.read() as connection:
                 every = reserved(connection, platform=names.PLATFORM)
             tasks = _tasks(folder, store, content, words, _open(store, every), settings.mode)

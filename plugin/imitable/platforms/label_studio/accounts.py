@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imitable.errors import PlatformError
+from imitable.store.tables import SIMULATED_DOMAIN
 
 _LONGEST = 200
 
@@ -48,12 +49,17 @@ def read_accounts(path: Path) -> list[Account]:
 
 
 def everybody_but(me: str, emails: Mapping[int, str], url: str) -> list[Account]:
-    """Every account of the organization but the one that publishes. Raises PlatformError when there is no other."""
-    others = sorted(email for email in emails.values() if email != me)
+    """Every account of the organization but the one that publishes and those of programs that play.
+
+    Raises PlatformError when there is no other.
+    """
+    programs = f"@{SIMULATED_DOMAIN}"
+    others = sorted(email for email in emails.values() if email != me and not email.endswith(programs))
     if not others:
+        and_programs = f", and those of programs ({programs})" if len(emails) > 1 else ""
         raise PlatformError(
-            f"Label Studio at {url} has no account but {me}, which publishes. Invite annotators there (Organization, "
-            "Add People), and publish again."
+            f"Label Studio at {url} has no account but {me}, which publishes{and_programs}. Invite annotators there "
+            "(Organization, Add People), and publish again."
         )
     return [Account(email, "") for email in others]
 

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 
+from sqlalchemy import func, select
+
 from imitable.campaign import Folder, LabelStudio
 from imitable.errors import PlatformError
 from imitable.game.content import read_content
@@ -28,8 +30,10 @@ BY_HAND = "files"
 def write_files(folder: Folder, store: Store, out: Path, *, places: int | None) -> Published:
     """Write tasks.json, config.xml and how-to-import.md into the new folder `out`; the same call writes the same files.
 
-    They are for the accounts of campaign.toml, or for `places` annotators without names. Raises PlatformError.
+    They are for the accounts of campaign.toml, or for `places` annotators without names. Raises PlatformError, also
+    when the campaign stands in a project already.
     """
+    refuse_twice(folder, store, by_hand=True)
     folder = as_plain(folder)
     if out.exists():
         raise PlatformError(f"{out} is there already. Name a folder with --files that is not, or remove that one.")
@@ -51,6 +55,32 @@ def write_files(folder: Folder, store: Store, out: Path, *, places: int | None) 
         next_step=f"import them as {out / 'how-to-import.md'} says, and later: imitable collect {folder.path} "
         "--from-file EXPORT.json",
         sittings=len(who),
+    )
+
+
+def refuse_twice(folder: Folder, store: Store, *, by_hand: bool) -> None:
+    """Raise PlatformError when the other way to Label Studio was taken: the same rounds would be handed out twice.
+
+    `by_hand`: the way that is asked for is that of files.
+    """
+    episodes, identities = tables.episodes.c, tables.identities.c
+    query = (
+        select(func.count())
+        .select_from(tables.tasks)
+        .join(tables.episodes, episodes.episode_id == tables.tasks.c.episode_id)
+        .join(tables.identities, identities.annotator_id == episodes.annotator_id)
+        .where(identities.platform == names.PLATFORM)
+        .where(tables.tasks.c.platform == (names.PLATFORM if by_hand else BY_HAND))
+    )
+    with store.read() as connection:
+        tasks = connection.execute(query).scalar_one()
+    if not tasks:
+        return
+    where = "stand in a project of Label Studio" if by_hand else "were written to files that are imported by hand"
+    instead = f"imitable publish {folder.path} --platform {names.PLATFORM}{'' if by_hand else ' --files OUT'}"
+    raise PlatformError(
+        f"{tasks} tasks of {folder.path} {where}, and would be handed out a second time. Nothing was made. For more "
+        f"annotators go on as you began: {instead}; for the other way, make a campaign of its own: imitable new DIR"
     )
 
 
