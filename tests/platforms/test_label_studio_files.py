@@ -16,7 +16,8 @@ from imitable.campaign import Folder
 from imitable.commands.export import export
 from imitable.errors import PlatformError
 from imitable.money.earned import earned
-from imitable.platforms.label_studio.exported import NotTaken, TakenIn, take_in_export
+from imitable.platforms.by_hand import NotTaken, TakenIn
+from imitable.platforms.label_studio.exported import take_in_export
 from imitable.platforms.label_studio.files import write_files
 from imitable.platforms.label_studio.project import check_config
 from imitable.store import Store, open_store, tables

@@ -15,10 +15,11 @@ from imitable.errors import GameError
 from imitable.game.assignment import round_id_of
 from imitable.game.commit import answered, commit, commit_unseen, find_round, read_guess
 from imitable.game.content import Content
+from imitable.game.hosts import Entry
 from imitable.game.sessions import consent_version
 from imitable.game.showing import end_sitting, past, show_first
 from imitable.game.views import Past
-from imitable.store import tables
+from imitable.store import insert_once, tables
 
 Outcome = Literal["taken", "same", "other", "unknown", "not_theirs", "no_number", "over"]
 """`same`: this guess stood already. `other`: another one did, and counts. `unknown`: a task that we did not make.
@@ -120,6 +121,41 @@ def _nothing_left(connection: Connection, sitting_id: str) -> bool:
         .where(mine.sitting_id == sitting_id, episodes.completed_at.is_(None))
     )
     return connection.execute(left.limit(1)).first() is None
+
+
+def give_to(
+    connection: Connection, folder: Folder, sitting_id: str, entry: Entry, *, waiting: str, now: datetime
+) -> Literal["", "not_theirs", "again"]:
+    """Make a reserved sitting that of the person who turned out to have played it; empty where it now is theirs.
+
+    It waits as long as its annotator's name begins with `waiting`. `not_theirs`: somebody else had it before. `again`:
+    this person has played one of its targets elsewhere, and nobody plays a target twice.
+    """
+    sittings, episodes = tables.sittings.c, tables.episodes.c
+    annotator_id = folder.annotator_id(entry.platform, entry.platform_id)
+    row = connection.execute(
+        select(tables.sittings, tables.identities.c.platform_id)
+        .join(tables.identities, tables.identities.c.annotator_id == sittings.annotator_id)
+        .where(sittings.sitting_id == sitting_id)
+    ).one()
+    if row.assignment == entry.assignment:
+        return ""
+    if not row.platform_id.startswith(waiting):
+        return "not_theirs"
+    mine = select(tables.sitting_episodes.c.episode_id).where(tables.sitting_episodes.c.sitting_id == sitting_id)
+    wanted = select(episodes.target_id).where(episodes.episode_id.in_(mine))
+    played = select(episodes.episode_id).where(episodes.annotator_id == annotator_id, episodes.target_id.in_(wanted))
+    if connection.execute(played.limit(1)).first() is not None:
+        return "again"
+    who = {"annotator_id": annotator_id, "platform": entry.platform, "platform_id": entry.platform_id}
+    insert_once(connection, tables.identities, who | {"created_at": now})
+    connection.execute(
+        update(tables.sittings)
+        .where(sittings.sitting_id == sitting_id)
+        .values(annotator_id=annotator_id, assignment=entry.assignment, submission=entry.submission, study=entry.study)
+    )
+    connection.execute(update(tables.episodes).where(episodes.episode_id.in_(mine)).values(annotator_id=annotator_id))
+    return ""
 
 
 @dataclass(frozen=True)

@@ -3,57 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from imitable.campaign import Folder
 from imitable.errors import PlatformError
-from imitable.game.content import read_content
-from imitable.game.importing import Given, Outcome, take_in
+from imitable.game.importing import Given
 from imitable.game.label_studio import names
+from imitable.platforms.by_hand import Found, TakenIn, take_all
 from imitable.store import Store
 
 _LONGEST = 86_400.0
 """Seconds of a lead time that are believed: it is the page's own word."""
-
-WHY: dict[str, str] = {
-    "other": "another number was taken in before, and stands",
-    "unknown": "its task was not made by this campaign",
-    "not_theirs": "it was given, or changed, by somebody else than its annotator",
-    "no_number": "it holds no number on the target's scale",
-    "over": "its annotator's sitting had ended",
-    "skipped": "it was skipped",
-    "second": "the same task was answered before",
-    "unreadable": "it is no annotation as Label Studio exports them",
-}
-"""What is wrong with an annotation that was not taken in."""
-
-
-@dataclass(frozen=True)
-class NotTaken:
-    """An annotation of the file that changed nothing."""
-
-    place: int
-    """Of its task in the file, from 1."""
-    annotation: str
-    """Label Studio's number of it."""
-    why: str
-    """A key of `WHY`."""
-
-
-@dataclass(frozen=True)
-class TakenIn:
-    """What reading an export did."""
-
-    taken: int
-    """Guesses that are new."""
-    known: int
-    """Guesses that stood already."""
-    not_taken: tuple[NotTaken, ...]
 
 
 def take_in_export(folder: Folder, store: Store, path: Path) -> TakenIn:
@@ -62,20 +25,13 @@ def take_in_export(folder: Folder, store: Store, path: Path) -> TakenIn:
     Raises PlatformError for a file that is none.
     """
     tasks = _read(path)
-    content = read_content(store, folder.texts())
-    count: Counter[str] = Counter()
-    not_taken: list[NotTaken] = []
-    with store.write() as connection:
-        for place, task in enumerate(tasks, start=1):
-            for at, (annotation, given) in enumerate(annotations_of(task)):
-                outcome: Outcome | str = given if isinstance(given, str) else "second" if at else ""
-                if not outcome and isinstance(given, Given):
-                    outcome = take_in(connection, folder, content, given)
-                if outcome in ("taken", "same"):
-                    count[outcome] += 1
-                else:
-                    not_taken.append(NotTaken(place, annotation, outcome))
-    return TakenIn(count["taken"], count["same"], tuple(not_taken))
+    return take_all(folder, store, lambda _connection: _found(tasks))
+
+
+def _found(tasks: Sequence[dict[str, Any]]) -> Iterator[Found]:
+    for place, task in enumerate(tasks, start=1):
+        for at, (annotation, given) in enumerate(annotations_of(task)):
+            yield place, annotation, "second" if at and isinstance(given, Given) else given
 
 
 def _read(path: Path) -> list[Any]:

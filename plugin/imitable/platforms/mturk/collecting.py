@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from imitable.campaign import Folder
 from imitable.errors import PlatformError
 from imitable.platforms import Collected, Finding
+from imitable.platforms.by_hand import BY_HAND
 from imitable.platforms.mturk.assignments import Assignment, listed, took_part
 from imitable.platforms.mturk.hits import find
 from imitable.platforms.mturk.qualifications import grant
@@ -34,7 +35,7 @@ def collect_assignments(api: Api, folder: Folder, store: Store) -> Collected:
 def compare(folder: Folder, store: Store, hits: set[str], rows: Sequence[Assignment]) -> Collected:
     """Everything that differs now between what was handed in for these HITs and the sittings that came from there."""
     known, owners = {row.key: row for row in rows}, {row.assignment: row.worker for row in rows}
-    sittings = sittings_of(store, "mturk")
+    sittings = [row for row in sittings_of(store, "mturk") if row.study not in ("", BY_HAND)]
     found = [one for sitting in sittings for one in _of_sitting(sitting, hits, known, owners)]
     begun = {sitting.assignment for sitting in sittings}
     found += [_unplayed(folder, row) for row in rows if row.key not in begun]
