@@ -12,6 +12,7 @@ from sqlalchemy import select, update
 from typer.testing import CliRunner
 
 from imitable.cli.app import app
+from imitable.commands import leaks
 from imitable.commands.label_studio import doctor
 from imitable.errors import PlatformError
 from imitable.game.label_studio import names
@@ -69,6 +70,8 @@ def test_a_server_as_it_should_be_is_said_to_be_so(campaign: OnLabelStudio) -> N
     assert "Label Studio 1.23.2, which imitable is tested with." in shown.output
     assert "Legacy tokens are off." in shown.output
     assert "Nothing in 4 tasks tells" in shown.output
+    assert "How far that goes: numbers were looked for with two decimals and more" in shown.output
+    assert "of drafts" not in shown.output, "all of them were read"
     assert "no roles" in shown.output
     assert "publish --platform web" in shown.output
     assert "Nothing is wrong" in shown.output
@@ -188,6 +191,12 @@ def test_items_that_are_shared_without_a_proxy_are_said(campaign: OnLabelStudio)
     [said] = wrongs(campaign)
     assert "1 items are played by more than one annotator" in said
     assert "--nginx" in said
+
+
+def test_that_only_the_first_drafts_were_read_is_said(campaign: OnLabelStudio, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leaks, "DRAFTS", 1)
+    said = [check.said for check in doctor(campaign.folder.path).checks]
+    assert [one for one in said if "of drafts, those of the first 1 of 4 tasks were read" in one]
 
 
 def test_another_version_is_said(campaign: OnLabelStudio, monkeypatch: pytest.MonkeyPatch) -> None:

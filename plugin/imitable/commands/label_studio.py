@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from imitable.commands import leaks
 from imitable.commands.folders import built
-from imitable.commands.leaks import DRAFTS, leaks
 from imitable.errors import PlatformError
-from imitable.platforms.label_studio.checking import Check, fine, note, of_project, of_server, project_or_why, wrong
+from imitable.platforms.label_studio.checking import Check, fine, note, of_server, wrong
+from imitable.platforms.label_studio.checking_project import of_project, project_or_why
 from imitable.platforms.label_studio.client import connected
 from imitable.platforms.label_studio.nginx import LISTEN, write_nginx_config
 from imitable.rehearsal.label_studio import Server, down, up
@@ -57,11 +59,18 @@ def doctor(directory: Path, *, nginx: Path | None = None, listen: str = LISTEN) 
                 checks.append(why)
             if project is not None:
                 checks += of_project(server, folder, store, project)
-                looked, found = leaks(server, store, project)
-                checks += [wrong(what) for what in found[:_LEAKS_SHOWN]]
-                if len(found) > _LEAKS_SHOWN:
-                    checks.append(wrong(f"... and {len(found) - _LEAKS_SHOWN} more tasks like these."))
-                if not found:
-                    some = f", and in the drafts of the first {DRAFTS}," if looked > DRAFTS else ""
-                    checks.append(fine(f"Nothing in {looked} tasks{some} tells what has yet to be guessed."))
+                checks += _of_leaks(*leaks.leaks(server, store, project))
     return Doctor(settings.url, (*checks, note(_ROLES)))
+
+
+def _of_leaks(looked: int, found: Sequence[str]) -> Iterator[Check]:
+    """What was found, and how far that goes."""
+    yield from (wrong(what) for what in found[:_LEAKS_SHOWN])
+    if len(found) > _LEAKS_SHOWN:
+        yield wrong(f"... and {len(found) - _LEAKS_SHOWN} more tasks like these.")
+    if not found:
+        yield fine(f"Nothing in {looked} tasks tells what has yet to be guessed.")
+    limits = ["numbers were looked for with two decimals and more, for 0.3 may be anything"]
+    if looked > leaks.DRAFTS:
+        limits.append(f"of drafts, those of the first {leaks.DRAFTS} of {looked} tasks were read")
+    yield note(f"How far that goes: {'; '.join(limits)}.")
