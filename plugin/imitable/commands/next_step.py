@@ -15,8 +15,8 @@ from imitable.commands.offered import published_on
 from imitable.game.label_studio import names
 from imitable.money.earned import earned
 from imitable.money.ledger import statement
+from imitable.platforms.by_hand import BY_HAND
 from imitable.platforms.label_studio.desks import FILE
-from imitable.platforms.label_studio.files import BY_HAND
 from imitable.store import tables
 
 _OWN = ("web", "simulated")
