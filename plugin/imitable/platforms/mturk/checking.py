@@ -70,18 +70,21 @@ def check(operation: OperationModel, params: Mapping[str, Any]) -> None:
         )
 
 
-def problems(shape: Shape | None, value: Any, member: str = "") -> Iterator[tuple[str, str]]:
-    """Everything that a value breaks, as the member and what is wrong with it in words."""
+def problems(shape: Shape | None, value: Any, member: str = "", *, entry: bool = False) -> Iterator[tuple[str, str]]:
+    """Everything that a value breaks, as the member and what is wrong with it in words.
+
+    `entry`: the value is one of the member's list, for which the list's own limits do not hold.
+    """
     if shape is None or value is None:
         return
     if shape.type_name == "structure" and isinstance(value, Mapping):
         for name, part in value.items():
             yield from problems(shape.members.get(name), part, name)
         return
-    yield from _size(shape, value, member)
+    yield from _size(shape, value, member, None if entry else LIMITS.get(member))
     if shape.type_name == "list" and isinstance(value, list | tuple):
         for part in value:
-            yield from problems(shape.member, part, member)
+            yield from problems(shape.member, part, member, entry=True)
     elif isinstance(value, str):
         known, pattern = shape.metadata.get("enum"), shape.metadata.get("pattern")
         if known and value not in known:
@@ -90,15 +93,14 @@ def problems(shape: Shape | None, value: Any, member: str = "") -> Iterator[tupl
             yield member, f"is '{value}', which is not of the form {pattern}"
 
 
-def _size(shape: Shape, value: Any, member: str) -> Iterator[tuple[str, str]]:
+def _size(shape: Shape, value: Any, member: str, documented: tuple[int, int] | None) -> Iterator[tuple[str, str]]:
     counted = {"string": "characters", "list": "entries"}.get(shape.type_name, "")
     if not counted and not isinstance(value, int):
         return
     size = len(value) if counted else int(value)
     least, most = shape.metadata.get("min"), shape.metadata.get("max")
-    documented = LIMITS.get(member)
-    if documented and (counted != "characters" or shape.type_name == "string"):
-        least, most = documented if least is None and most is None else (least, most)
+    if documented and least is None and most is None:
+        least, most = documented
     unit = counted or ("seconds" if member.endswith("Seconds") else "")
     if most is not None and size > most:
         yield member, f"comes to {size} {unit}".rstrip() + f", and {most} are the most"

@@ -73,7 +73,7 @@ def find_own(api: Api, folder: Folder) -> str:
 
 
 def make_own(api: Api, folder: Folder) -> str:
-    """The id of the campaign's qualification, made where there is none. Nobody can ask for it."""
+    """The id of the campaign's qualification, made where there is none. A worker who asks for it is not given it."""
     known = find_own(api, folder)
     if known:
         return known
