@@ -19,7 +19,7 @@ def publish(
         str,
         typer.Option(
             help="Where annotators come from: web (personal links), label-studio (tasks in a project of your server), "
-            "prolific (a study there)."
+            "prolific (a study there), mturk (HITs on a site that speaks its protocol; Amazon's own has closed)."
         ),
     ] = "web",
     links: Annotated[
@@ -41,8 +41,8 @@ def publish(
         Path | None,
         typer.Option(
             metavar="OUT",
-            help="With label-studio: write tasks and configuration into the new folder OUT, to import by hand; one "
-            "round a task, without answers.",
+            help="With label-studio or mturk: write what is to be uploaded by hand into the new folder OUT; nobody is "
+            "shown an answer.",
         ),
     ] = None,
 ) -> None:
@@ -66,10 +66,11 @@ def publish(
             dry_run=dry_run,
             progress=bar,
         )
-    elif platform != "label-studio" or dry_run:
-        raise typer.BadParameter("goes with --platform label-studio, and without --dry-run", param_hint="--files")
+    elif platform not in ("label-studio", "mturk") or dry_run:
+        wrong = "goes with --platform label-studio or mturk, and without --dry-run"
+        raise typer.BadParameter(wrong, param_hint="--files")
     else:
-        done = publish_files(directory, files, places=links)
+        done = publish_files(directory, files, platform=platform, places=links)
     out.print(("Would make " if dry_run else "Made ") + plain(done.what) + ".")
     for path in done.files:
         out.print(f"  {plain(str(path))}")
@@ -84,8 +85,9 @@ def collect(
         Path | None,
         typer.Option(
             "--from-file",
-            metavar="EXPORT.json",
-            help="Instead: take the guesses of a JSON export of Label Studio, of tasks that 'publish --files' wrote.",
+            metavar="FILE",
+            help="Instead: take the guesses of what 'publish --files' wrote, from a JSON export of Label Studio or the "
+            "results CSV of an MTurk-style site.",
         ),
     ] = None,
 ) -> None:

@@ -27,14 +27,17 @@ class FileCollected:
 
 
 def collect_file(directory: Path, export: Path) -> FileCollected:
-    """Take the guesses of a JSON export of Label Studio, of tasks that `publish --files` wrote. Safe to repeat.
+    """Take the guesses of what `publish --files` wrote: a JSON export of Label Studio, or an MTurk-style results CSV.
 
-    Raises PlatformError for a file that is none, and then nothing is taken.
+    Safe to repeat. Raises PlatformError for a file that is neither, and then nothing is taken.
     """
-    from imitable.platforms.label_studio.exported import WHY, take_in_export
+    from imitable.platforms.by_hand import WHY
+    from imitable.platforms.label_studio.exported import take_in_export
+    from imitable.platforms.mturk.results import take_in_results
 
+    take_in = take_in_results if export.suffix.lower() == ".csv" else take_in_export
     with built(directory) as (folder, store):
-        done = take_in_export(folder, store, export)
+        done = take_in(folder, store, export)
     rows = [(str(one.place), one.annotation, WHY[one.why]) for one in done.not_taken]
     path = write_list(directory / "not-taken.csv", ("task", "annotation", "reason"), rows)
     return FileCollected(done.taken, done.known, len(rows), path)

@@ -102,22 +102,23 @@ def _refuse_unfair(folder: Folder, store: Store, platform: str, although: str, *
     )
 
 
-def publish_files(directory: Path, out: Path, *, places: int | None = None) -> Published:
-    """Write Label Studio tasks to import by hand, of one round each and without answers, into the new folder `out`.
+def publish_files(directory: Path, out: Path, *, platform: str, places: int | None = None) -> Published:
+    """Write what is uploaded by hand, without answers, into the new folder `out`, for Label Studio or MTurk-style sites.
 
     Their worst case is set aside as for any publication. Raises ImitableError subclasses, and then `out` is not there.
     """
-    from imitable.game.label_studio import names
-    from imitable.platforms.label_studio.files import write_files
+    from imitable.platforms.label_studio import files as label_studio
+    from imitable.platforms.mturk import files as mturk
 
+    write = {"label-studio": label_studio.write_files, "mturk": mturk.write_files}[platform]
     with built(directory, as_configured=True) as (folder, store):
         with in_turn(store, folder, "publish", busy=BUSY):
-            done = write_files(folder, store, out, places=places)
+            done = write(folder, store, out, places=places)
             try:
-                set_aside(store, folder, names.PLATFORM, done.sittings, now=datetime.now(UTC))
+                set_aside(store, folder, platform, done.sittings, now=datetime.now(UTC))
             except MoneyError:
                 shutil.rmtree(out)
                 raise
             with store.write() as connection:
-                note_open(connection, names.PLATFORM, now=datetime.now(UTC))
+                note_open(connection, platform, now=datetime.now(UTC))
         return done

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -17,14 +14,12 @@ from imitable.campaign import Folder, LabelStudio
 from imitable.errors import PlatformError
 from imitable.game.content import read_content
 from imitable.game.label_studio import names
-from imitable.game.reserving import Reserved, reserve
+from imitable.game.reserving import reserve
 from imitable.platforms import Published
+from imitable.platforms.by_hand import BY_HAND, note_tasks, refuse_present, write_parts
 from imitable.platforms.label_studio.accounts import read_accounts
 from imitable.platforms.label_studio.drawing import labelling_config, round_data
-from imitable.store import Store, insert_once, tables
-
-BY_HAND = "files"
-"""What stands for platform and project of tasks that somebody imports by hand: no server is asked about them."""
+from imitable.store import Store, tables
 
 
 def write_files(folder: Folder, store: Store, out: Path, *, places: int | None) -> Published:
@@ -35,12 +30,11 @@ def write_files(folder: Folder, store: Store, out: Path, *, places: int | None) 
     """
     refuse_twice(folder, store, by_hand=True)
     folder = as_plain(folder)
-    if out.exists():
-        raise PlatformError(f"{out} is there already. Name a folder with --files that is not, or remove that one.")
+    refuse_present(out)
     who = _who(folder, places)
     content, words = read_content(store, folder.texts()), folder.texts()
     made = reserve(store, folder, content, platform=names.PLATFORM, names=who, share_items=True, now=datetime.now(UTC))
-    _note(store, folder, made)
+    note_tasks(store, folder, made)
     rounds = [round_data(folder, content, words, one, asked) for one in made for asked in one.rounds]
     how = files("imitable_templates.label_studio").joinpath("how-to-import.md").read_text(encoding="utf-8")
     parts = {
@@ -48,10 +42,9 @@ def write_files(folder: Folder, store: Store, out: Path, *, places: int | None) 
         "config.xml": labelling_config(folder, words),
         "how-to-import.md": how.replace("CAMPAIGN", str(folder.path)),
     }
-    _write(out, parts)
     return Published(
         what=f"{len(rounds)} tasks for {len(who)} annotators, one round each, without answers",
-        files=tuple(out / name for name in parts),
+        files=write_parts(out, parts),
         next_step=f"import them as {out / 'how-to-import.md'} says, and later: imitable collect {folder.path} "
         "--from-file EXPORT.json",
         sittings=len(who),
@@ -102,35 +95,3 @@ def _who(folder: Folder, places: int | None) -> list[str]:
             "[platform.label_studio] accounts."
         )
     return [f"annotator-{number:02d}" for number in range(1, places + 1)]
-
-
-def _note(store: Store, folder: Folder, made: Sequence[Reserved]) -> None:
-    now = datetime.now(UTC)
-    with store.write() as connection:
-        for one in made:
-            for asked in one.rounds:
-                row = {
-                    "task_key": names.task_key(folder, one.episode_id, asked.trial),
-                    "episode_id": one.episode_id,
-                    "trial": asked.trial,
-                    "platform": BY_HAND,
-                    "project": BY_HAND,
-                    "published_at": now,
-                }
-                insert_once(connection, tables.tasks, row)
-
-
-def _write(out: Path, parts: dict[str, str]) -> None:
-    """All of it appears at once, or nothing. Raises PlatformError."""
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-        try:
-            for name, text in parts.items():
-                (made / name).write_text(text, encoding="utf-8")
-            made.chmod(0o755)
-            made.rename(out)
-        finally:
-            shutil.rmtree(made, ignore_errors=True)
-    except OSError as error:
-        raise PlatformError(f"{out} cannot be written ({error}). Mend that, or choose another folder.") from error
