@@ -78,6 +78,7 @@ def test_a_batch_holds_every_round_and_no_truth(
     assert re.findall(r"\$\{\w+\}", template) == ["${sitting}", "${task}"]
     assert "We study &#36;{texts} &amp; &lt;more&gt;." in template
     assert "<script" not in template
+    assert "&#" not in template.partition("</style>")[0], "a style knows no entities"
     assert "http" not in template.replace("http://www.w3.org", "")
     assert len(batch) == 3
     for row in batch:
@@ -191,6 +192,8 @@ def test_the_commands_write_a_batch_and_read_it_back(tmp_path: Path, credentials
         writer.writerows(rows)
     assert "Took 20 guesses; 0 were known" in run("collect", folder.path, "--from-file", tmp_path / "r.csv")
     assert "by hand" in run("pay", folder.path)
+    assert "mturk: 2 sittings have begun, 0 differences" in run("collect", folder.path)
+    assert "take the batch down on that site" in run("close", folder.path)
 
 
 def test_the_campaign_that_new_writes_fits_its_cap_on_an_mturk_style_site(tmp_path: Path, credentials: None) -> None:

@@ -129,7 +129,7 @@ def test_places_grow_by_additional_assignments_and_new_hits_and_never_shrink(the
 
 
 LOST: list[tuple[str, Fault]] = [
-    (f"{operation} {how} {when}", Fault(how, path=f"^{operation}$", when=when, times=1))  # type: ignore[arg-type]
+    (f"{operation} {how} {when}", Fault(how, path=f"^{operation}$", when=when, times=1))
     for operation in (
         "CreateQualificationType",
         "CreateHITType",

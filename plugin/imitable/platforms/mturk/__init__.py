@@ -51,7 +51,12 @@ class MTurk:
 
     def collect(self, folder: Folder, store: Store, *, progress: Progress = silent) -> Collected:
         """Read what was handed in, note on the site who took part, and compare with our sittings."""
+        from imitable.platforms.by_hand import BY_HAND, uploaded
         from imitable.platforms.mturk.hits import settings_of
+        from imitable.platforms.sittings import sittings_of
+
+        if not _has_endpoint(folder) and uploaded(store, "mturk"):  # no site is asked; results come with --from-file
+            return Collected(sum(one.study == BY_HAND for one in sittings_of(store, "mturk")))
 
         settings = settings_of(folder)
         client = _client()
@@ -65,7 +70,11 @@ class MTurk:
 
     def close(self, folder: Folder, store: Store, *, now: bool = False) -> str:
         """Let the HITs expire; with `now`, end what is being played, too."""
+        from imitable.platforms.by_hand import uploaded
         from imitable.platforms.mturk.hits import settings_of
+
+        if not _has_endpoint(folder) and uploaded(store, "mturk"):
+            return "What was uploaded by hand is closed there: take the batch down on that site."
 
         settings = settings_of(folder)
         client = _client()
@@ -79,18 +88,26 @@ class MTurk:
 
     def payer(self, folder: Folder) -> Payer:
         """How workers are paid: through the site, or by hand where campaign.toml and boto3 name none."""
-        from imitable.platforms.mturk.hits import settings_of
-
-        settings = folder.config.platform.mturk
-        try:
-            _client().address(settings_of(folder))
-        except (PlatformError, MissingExtra):
-            if settings is None or settings.endpoint_url is None:
-                return ByHand("mturk")
-            raise
+        if not _has_endpoint(folder):
+            return ByHand("mturk")
+        _client()
         from imitable.platforms.mturk.payer import MTurkPayer
 
         return MTurkPayer(folder)
+
+
+def _has_endpoint(folder: Folder) -> bool:
+    """Whether campaign.toml, or else boto3's own settings, name a site that may be asked. Connects to nothing."""
+    settings = folder.config.platform.mturk
+    if settings is None:
+        return False
+    if settings.endpoint_url is not None:
+        return True
+    try:
+        _client().address(settings)
+    except (PlatformError, MissingExtra):
+        return False
+    return True
 
 
 def _client() -> ModuleType:

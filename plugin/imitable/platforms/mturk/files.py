@@ -72,6 +72,12 @@ def write_files(folder: Folder, store: Store, out: Path, *, places: int | None) 
     count = places or (settings.places if settings else 0)
     if not count:
         raise PlatformError("Say with --links how many HITs there are to be, or in campaign.toml, [platform.mturk].")
+    beyond = [level for level in folder.config.episode.levels if level not in ("text", "examples")]
+    if beyond:
+        raise PlatformError(
+            f"Level '{beyond[0]}' is shown by our own page alone. Set [episode] levels to text or examples, or let "
+            f"workers come there: imitable publish {folder.path} --platform mturk"
+        )
     words, now = folder.texts(), datetime.now(UTC)
     content = read_content(store, words)
     who = [f"{PLACEHOLDER}{number:04d}" for number in range(1, count + 1)]
@@ -154,13 +160,14 @@ def _ascii(html: str) -> str:
 
 
 def _style() -> str:
-    """The page's style, without line breaks; its colours and shades are those of the web pages."""
+    """The page's style, in plain ASCII; its colours and shades are those of the web pages."""
     room = files("imitable_templates")
     web = room.joinpath("web", "static", "app.css").read_text(encoding="utf-8")
     light = re.findall(r":root \{(.*?)\}", web, re.DOTALL)[0]
     shades = re.findall(r"^\.(?:heat|cool)-.*$", web, re.MULTILINE)
     own = room.joinpath("mturk", "style.css").read_text(encoding="utf-8")
-    return "\n".join([f".imitable {{{light}}}", *shades, own])
+    style = "\n".join([f".imitable {{{light}}}", *shades, own])
+    return re.sub(r"[^\x00-\x7f]", lambda found: f"\\{ord(found[0]):x} ", style)  # CSS knows no entities
 
 
 @lru_cache(maxsize=4)
