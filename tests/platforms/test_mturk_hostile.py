@@ -1,0 +1,140 @@
+"""Payouts through a site that drops, fails, throttles and lags, by a process that is killed: once each, unattended."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert
+
+from imitable.game.finishing import receipt
+from imitable.game.sessions import sitting_id_of
+from imitable.money.amounts import Money
+from imitable.money.earned import Owed
+from imitable.money.ledger import Line, oblige, statement
+from imitable.money.paying import Paymaster
+from imitable.money.reconciling import reconcile
+from imitable.platforms.mturk.payer import MTurkPayer
+from imitable.rehearsal.mturk import Fault, StandIn, standing_in
+from imitable.store import tables
+from mturk_campaign import OnMTurk, campaign_on, credentials
+
+__all__ = ["credentials"]
+
+RUNS = 8
+BETWEEN = (0.2, 25, 0.5, 30, 2, 26)
+"""Hours between two runs."""
+
+PAYING = Path(__file__).parents[1] / "mturk_paying.py"
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+def faults(rng: random.Random) -> list[Fault]:
+    """What goes wrong in one run."""
+    paying = [
+        Fault(how, path=path, when=when, share=0.04)
+        for path in ("SendBonus", "ApproveAssignment")
+        for how in ("drop", "status")
+        for when in ("before", "after")
+    ]
+    waiting = [Fault("throttle", path=path, share=0.03) for path in ("SendBonus", "ApproveAssignment")]
+    return [*rng.sample(paying, 5), *waiting, Fault("status", path="^(Get|List)", status=503, share=0.02)]
+
+
+def owe(here: OnMTurk, people: int) -> dict[str, int]:
+    """So many workers have handed in; what they are owed as a bonus, by assignment."""
+    made: dict[str, int] = {}
+    hit = here.hits[0]["HITId"]
+    for number, worker in enumerate(here.there.workers(people)):
+        assignment, _url = here.there.accept(worker, hit)
+        key = f"{assignment} {worker}"
+        sitting = sitting_id_of(here.folder, "mturk", key)
+        here.there.submit(assignment, {"receipt": receipt(here.folder, sitting)})
+        who, made[assignment] = here.pseudonym(worker), 1 + number % 90
+        with here.store.write() as connection:
+            row = {"annotator_id": who, "platform": "mturk", "platform_id": worker, "created_at": NOW}
+            connection.execute(insert(tables.identities).values(row))
+            for kind, minor in (("base", 300), ("bonus", made[assignment])):
+                assert oblige(
+                    connection,
+                    here.folder,
+                    Owed(sitting, who, "mturk", key, kind, Money(minor, "USD"), {}),
+                    now=NOW,
+                )
+    return made
+
+
+def pay(here: OnMTurk, *dying: str) -> int:
+    """One run of the paying process; its exit code."""
+    command = [sys.executable, str(PAYING), str(here.folder.path), *dying]
+    return subprocess.run(command, stdout=subprocess.PIPE, check=False).returncode
+
+
+def lines(here: OnMTurk) -> list[Line]:
+    with here.store.read() as connection:
+        return statement(connection, platform="mturk")
+
+
+def reached(there: StandIn) -> Counter[tuple[str, str]]:
+    """How often a worker was paid, by assignment and kind: the site's own books."""
+    return Counter((one["assignment"], one["kind"]) for one in there.state()["payments"])
+
+
+@pytest.mark.parametrize(
+    ("seed", "people"),
+    [(1, 40), pytest.param(2, 500, marks=pytest.mark.long), pytest.param(3, 500, marks=pytest.mark.long)],
+)
+def test_every_payout_is_made_once_and_none_is_left_to_a_person(
+    credentials: None, tmp_path: Path, seed: int, people: int
+) -> None:
+    rng = random.Random(seed)
+    with (
+        standing_in("--cents", "100000000", "--seed", str(seed)) as there,
+        campaign_on(
+            there,
+            tmp_path,
+            f"per_hit = {people}\napprove_after_days = 30",
+            pay='[pay]\nbase = "3.00"\nbonus_per_point = "0.05"\n',
+        ) as here,
+    ):
+        here.publish(people)
+        bonuses = owe(here, people)
+        there.move(hours=2)
+        killed = 0
+        for run in range(RUNS):
+            there.set(listing_lag=rng.choice([0.0, 0.0, 60.0, 3000.0]))
+            there.fail(*faults(rng))
+            dying = (rng.choice(["before", "after"]), str(rng.randint(1, people // 2) if run < 4 else 1))
+            killed += pay(here, *(dying if run % 2 == 0 else ())) == -9
+            there.move(hours=BETWEEN[run % len(BETWEEN)])
+            _nobody_twice_and_nothing_booked_that_was_not_paid(here)
+        assert killed >= 2, "the process was to be killed more often"
+        there.fail()
+        there.set(listing_lag=0.0)
+        for _ in range(2):
+            pay(here)
+            there.move(hours=2)
+        assert Counter(line.stand for line in lines(here)) == {"paid": 2 * people}
+        assert max(line.attempts for line in lines(here)) > 1, "the faults were harmless: nothing was sent anew"
+        assert reached(there) == Counter((key, kind) for key in bonuses for kind in ("reward", "bonus"))
+        amounts = {one["assignment"]: one["amount"] for one in there.state()["payments"] if one["kind"] == "bonus"}
+        assert amounts == bonuses
+        payer = MTurkPayer(here.folder)
+        master = Paymaster(here.store, here.folder, payer, there.now)
+        assert reconcile(payer, lines(here), master.payouts(lines(here)), there.now) == []
+
+
+def _nobody_twice_and_nothing_booked_that_was_not_paid(here: OnMTurk) -> None:
+    """At any moment: paid twice 0, booked and unpaid 0, paid and neither booked nor listed as in doubt 0."""
+    paid = reached(here.there)
+    assert [one for one, times in paid.items() if times > 1] == []
+    names = {"base": "reward", "bonus": "bonus"}
+    booked = {(line.assignment.partition(" ")[0], names[line.kind]) for line in lines(here) if line.stand == "paid"}
+    doubtful = {(line.assignment.partition(" ")[0], names[line.kind]) for line in lines(here) if line.doubtful}
+    assert booked - set(paid) == set()
+    assert set(paid) - booked - doubtful == set()
