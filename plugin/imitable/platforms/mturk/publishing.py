@@ -64,10 +64,8 @@ def publish_hits(
         if dry_run:
             again = f"imitable publish {folder.path} --platform mturk"
             return Published(what, (), f"the same without --dry-run: {again}", notes, places)
-        if hits and steps:
-            grant(
-                api, folder, took_part(folder, store, listed(api, folder, hits))
-            )  # who played the first may not take the next
+        if hits and steps:  # who played the first may not take the next
+            grant(api, folder, took_part(folder, store, listed(api, folder, hits)))
         type_id = str(api.read("CreateHITType", **wanted)["HITTypeId"])
     for step in steps:
         try:
