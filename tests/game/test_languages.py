@@ -218,6 +218,7 @@ def test_every_refusal_of_the_game_names_its_words_and_every_text_is_used() -> N
         *Path(str(files("imitable.game"))).rglob("*.py"),
         *Path(str(files("imitable_templates.web"))).glob("*.j2"),
         *Path(str(files("imitable_templates.label_studio"))).glob("*.j2"),
+        *Path(str(files("imitable_templates.mturk"))).glob("*.j2"),
     ]:
         source = path.read_text(encoding="utf-8")
         sources += source
