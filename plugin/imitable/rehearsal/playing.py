@@ -120,7 +120,8 @@ async def _play(
             said = ""
         except RuntimeError as error:
             played, said = None, str(error)
-        stage.over(visit, person.habit, played, timeline.now)
+        whole = played is not None and played.finished and len(played.guesses) < (person.ends_after or 0)
+        stage.over(visit, "hands in" if whole else person.habit, played, timeline.now)  # whole: few targets were left
         took.append(Took(person, visit, played, said, began, timeline.now))
         inside -= 1
 
