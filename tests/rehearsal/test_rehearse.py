@@ -166,10 +166,10 @@ def test_a_live_token_and_live_addresses_lead_nowhere(
     assert ".live.example" not in config
     key = (path / "secret.key").read_text(encoding="ascii")
     assert key != (kept / "campaign" / "secret.key").read_text(encoding="ascii")
-    for file in kept.rglob("*"):
-        if file.is_file():
-            content = file.read_bytes()
-            assert not [word for word in (*secrets.values(), key.strip()) if word.encode() in content], file
+    for each in kept.rglob("*"):
+        if each.is_file():
+            content = each.read_bytes()
+            assert not [word for word in (*secrets.values(), key.strip()) if word.encode() in content], each
 
 
 def test_behind_the_gate_a_live_platform_is_refused_in_words(tmp_path: Path) -> None:
