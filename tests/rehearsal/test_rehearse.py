@@ -195,6 +195,7 @@ def test_behind_the_gate_a_live_platform_is_refused_in_words(tmp_path: Path) -> 
     assert "refused api.prolific.com" in log.read_text(encoding="utf-8").splitlines()
 
 
+@pytest.mark.long
 def test_what_it_would_pay_too_little_for_is_not_ready(tmp_path: Path) -> None:
     path = invented(tmp_path / "campaign", more=PAY.replace('"9.00"', '"40.00"'))
     said = rehearsed(path, "--platform", "prolific", "--players", 6, code=4)
