@@ -179,6 +179,8 @@ def test_while_the_pilot_is_under_the_floor_neither_the_rest_nor_another_pilot_i
     with campaign_on(there, tmp_path, pay=pay) as here:
         with pytest.raises(MoneyError, match=r"Nobody has played a sitting on prolific .* --pilot 5$"):
             offer(here, 9)
+        would = publish(here.folder.path, platform="prolific", places=9, dry_run=True)
+        assert any(note.startswith("Before this can be done: Nobody has played a sitting") for note in would.notes)
         publish(here.folder.path, platform="prolific", places=2, pilot=True)
         [(_, submission)] = here.arrive()
         here.finish(submission)

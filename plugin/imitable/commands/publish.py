@@ -36,27 +36,31 @@ def publish(
     """Publish a built campaign, and set the worst case of what it costs aside first. Safe to repeat.
 
     On a platform that pays, and with a [pay] floor_per_hour, a `pilot` of `places` comes first, and the rest, and more
-    pilots, are refused while an hour of it would earn less than the floor by [pay] as it stands now; `although` says in
-    writing why it is published all the same. Raises
-    ImitableError subclasses. What was set aside is free again where it is certain that nobody was invited, and stays
-    aside where somebody may have been; the error says which.
+    pilots, are refused while an hour of it would earn less than the floor by [pay] as it stands now (a dry run notes
+    that); `although` says in writing why it is published all the same. Raises ImitableError subclasses. What was set
+    aside is free again where it is certain that nobody was invited, and stays aside where somebody may have been; the
+    error says which.
     """
     chosen, now = find_platform(platform), datetime.now(UTC)
     with built(directory, as_configured=True) as (folder, store):
         with nullcontext() if dry_run else in_turn(store, folder, "publish", busy=BUSY):
-            if hasattr(chosen, "payer"):
-                _refuse_unfair(folder, store, platform, although, pilot=pilot, dry_run=dry_run)
+            unfair = _unfair(folder, store, platform, pilot=pilot, dry_run=dry_run) if hasattr(chosen, "payer") else ""
+            if unfair and not dry_run and not although.strip():
+                raise MoneyError(unfair)
             done = chosen.publish(folder, store, places=places, dry_run=True, progress=progress)
             aside = set_aside(store, folder, platform, done.sittings, now=now, charged=done.each, dry_run=dry_run)
             if not dry_run:
+                if unfair:
+                    with store.write() as connection:
+                        decided(connection, "although", platform, although, now=now)
                 try:
                     done = chosen.publish(folder, store, places=places, dry_run=False, progress=progress)
                 except ImitableError as error:
                     raise _failed(store, platform, aside, error) from error
                 with store.write() as connection:
                     note_open(connection, platform, now=now)
-        warning = aside.standing.warning
-        return replace(done, notes=(*done.notes, warning)) if warning else done
+        before = f"Before this can be done: {unfair}" if unfair and dry_run else ""
+        return replace(done, notes=(*done.notes, *filter(None, (before, aside.standing.warning))))
 
 
 def _failed(store: Store, platform: str, aside: Aside, error: ImitableError) -> ImitableError:
@@ -69,32 +73,28 @@ def _failed(store: Store, platform: str, aside: Aside, error: ImitableError) -> 
     return PlatformError(f"{said}{error}")
 
 
-def _refuse_unfair(folder: Folder, store: Store, platform: str, although: str, *, pilot: bool, dry_run: bool) -> None:
-    """Raise MoneyError unless a pilot showed that an hour earns the floor, or somebody says why not, in writing.
+def _unfair(folder: Folder, store: Store, platform: str, *, pilot: bool, dry_run: bool) -> str:
+    """Why the rest must not be offered yet, by what a pilot showed of an hour; empty where it may.
 
     It counts what the pilot's sittings would earn by [pay] as it stands now, for that is what the next ones are
     promised: topping up the pilot does not make the rest fair.
     """
     pay = folder.config.pay
-    if not Decimal(pay.floor_per_hour) or not (Decimal(pay.base) or Decimal(pay.bonus_per_point)) or dry_run:
-        return
-    now = datetime.now(UTC)
-    decide(store, folder, now=now)
+    if not Decimal(pay.floor_per_hour) or not (Decimal(pay.base) or Decimal(pay.bonus_per_point)):
+        return ""
+    if not dry_run:
+        decide(store, folder, now=datetime.now(UTC))
     with store.read() as connection:
         fair = would_be(connection, folder, platform)
     if fair.fair if fair is not None else pilot:
-        return
-    if although.strip():
-        with store.write() as connection:
-            decided(connection, "although", platform, although, now=now)
-        return
+        return ""
     again = f"imitable publish {folder.path} --platform {platform}"
     if fair is None:
-        raise MoneyError(
+        return (
             f"Nobody has played a sitting on {platform} to its end yet, so it is not known what an hour earns. Nothing "
             f"was offered. Begin with a few: {again} --pilot 5"
         )
-    raise MoneyError(
+    return (
         f"In the pilot an hour earned {fair.per_hour} by [pay] as it stands now, less than floor_per_hour, "
         f"{fair.floor} (median of {fair.sittings} sittings; one takes {fair.active_minutes:.0f} active minutes). "
         "Nothing was offered. Raise [pay] bonus_per_point, or base (a study that was published keeps its reward: a "
@@ -103,7 +103,7 @@ def _refuse_unfair(folder: Folder, store: Store, platform: str, although: str, *
 
 
 def publish_files(directory: Path, out: Path, *, platform: str, places: int | None = None) -> Published:
-    """Write what is uploaded by hand, without answers, into the new folder `out`, for Label Studio or MTurk-style sites.
+    """Write what is uploaded by hand into the new folder `out`, without answers: for Label Studio or MTurk-style sites.
 
     Their worst case is set aside as for any publication. Raises ImitableError subclasses, and then `out` is not there.
     """
