@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-from sqlalchemy import insert
+from sqlalchemy import Connection, insert
 
 from imitable.campaign import Folder
 from imitable.money.amounts import Money, total
@@ -48,6 +49,8 @@ class HostilePlatform:
     nothing."""
     lags: float | None = None
     """How far its list lags, as a share of `settling`; by chance where it is not set."""
+    meanwhile: list[Callable[[], object]] = field(default_factory=list)
+    """What happens while the next requests are on their way, one each."""
 
     def approve(self, payout: Payout) -> Answer:
         return self._hostile([payout], lambda: self.approved.setdefault(payout.assignment, self.now))[0]
@@ -76,6 +79,8 @@ class HostilePlatform:
             fault = str(self.rng.choice(["before", "after", "killed before", "killed after"]))
         else:
             fault = ""
+        if self.meanwhile:
+            self.meanwhile.pop(0)()
         if fault == "killed before":
             raise Killed
         if fault != "before":
@@ -104,6 +109,26 @@ class HostilePlatform:
         return None
 
 
+class Dying:
+    """A store whose process is killed at one of its transactions that write: as it commits, or right after."""
+
+    def __init__(self, store: Store, at: int, *, committed: bool) -> None:
+        self.store = store
+        self.at = at
+        self.committed = committed
+        self.read = store.read
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        self.at -= 1
+        with self.store.write() as connection:
+            yield connection
+            if self.at == 0 and not self.committed:
+                raise Killed
+        if self.at == 0:
+            raise Killed
+
+
 def mturk_like(seed: int, faults: float) -> HostilePlatform:
     return HostilePlatform("mturk", timedelta(hours=23), True, 1, np.random.default_rng(seed), faults)
 
@@ -113,11 +138,16 @@ def prolific_like(seed: int, faults: float) -> HostilePlatform:
 
 
 def owe(folder: Folder, store: Store, platform: str, people: int) -> None:
+    """Each has a base and a bonus to come, of one cent more than the one before; the first one's bonus is zero."""
     with store.write() as connection:
         for number in range(people):
             annotator = folder.annotator_id(platform, f"P{number}")
             row = {"annotator_id": annotator, "platform": platform, "platform_id": f"P{number}", "created_at": START}
             connection.execute(insert(tables.identities).values(row))
+            sitting: dict[str, object] = {"sitting_id": f"s_{number}", "annotator_id": annotator, "platform": platform}
+            sitting |= {"assignment": f"W{number}", "consent_version": "", "tutorial_step": 0}
+            sitting |= {"started_at": START, "ended_at": START, "ended_by": "finished"}
+            connection.execute(insert(tables.sittings).values(sitting))
             for kind, amount in (("base", 300), ("bonus", number % 90)):
                 owed = Owed(f"s_{number}", annotator, platform, f"W{number}", kind, Money(amount, "USD"), {})
                 assert oblige(connection, folder, owed, now=START)

@@ -170,7 +170,7 @@ def test_books_restored_from_a_backup_pay_nobody_again(
     with store.write() as connection:  # the backup knew what is owed, and nothing of the payments
         for table in (money_tables.outcomes, money_tables.attempts, money_tables.batches):
             connection.execute(delete(table))
-    with pytest.raises(MoneyError, match="The database is older than they are"):
+    with pytest.raises(MoneyError, match="The database is older than its payments"):
         _run(folder, store, platform)
     (folder.path / "sent.log").unlink()  # nor is there what the folder noted
     platform.now += timedelta(hours=30)
