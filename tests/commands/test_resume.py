@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import pytest
 
 from building import build_bytes, campaign, edit, leftovers, stories
-from imitable.activations import Shard, Threads, Work, save_arrays
+from imitable.activations import Shard, Threads, save_arrays
 from imitable.commands.build import build
 from imitable.errors import BuildError, CorpusError
 
@@ -56,7 +56,7 @@ class Counting(Threads):
 
     ran: ClassVar[list[str]] = []
 
-    def map(self, work: Work, shards: Any) -> Iterator[dict[str, Any]]:
+    def map(self, work: Any, shards: Any) -> Iterator[dict[Any, Any]]:
         def counted() -> Iterator[Shard]:
             for shard in shards:
                 self.ran.append("scan" if work.units is None else "read")

@@ -10,7 +10,6 @@ from hypothesis.extra import numpy as npst
 
 from imitable.rounds import in_turn, shown, strongest, told
 
-
 Floats = npt.NDArray[np.float64]
 
 

@@ -34,7 +34,7 @@ class MTurk(Table):
     worker_sites: list[WebAddress] = Field(default=[])
     """Sites in whose frames the task is shown and to which it is submitted; without any, the endpoint's own."""
     per_hit: int = Field(default=9, ge=1)
-    """Workers that one HIT is for, at most: by Amazon's prices, one of ten or more costs twice the fee on the reward."""
+    """Workers that one HIT is for, at most: by Amazon's prices, ten or more cost twice the fee on the reward."""
     title: str | None = Field(default=None, min_length=1)
     """What workers see in the list of tasks; without it, the title of the first page."""
     description: str | None = Field(default=None, min_length=1)

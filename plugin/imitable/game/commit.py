@@ -30,6 +30,7 @@ class Asked:
     round_id: str
     episode_id: str
     target_id: str
+    level: str
     item_id: str
     place: int
     """Of its episode in the sitting, from 0."""
@@ -80,6 +81,7 @@ _FIND_ROUND = Quick(
         tables.sitting_episodes.c.place,
         tables.rounds,
         tables.episodes.c.target_id,
+        tables.episodes.c.level,
         tables.guesses.c.guess,
         tables.guesses.c.answered_at,
         select(func.count())
@@ -164,6 +166,7 @@ def find_round(connection: Connection, *, sitting_id: str, round_id: str) -> Ask
         round_id=row.round_id,
         episode_id=row.episode_id,
         target_id=row.target_id,
+        level=row.level,
         item_id=row.item_id,
         place=row.place,
         trial=row.trial,

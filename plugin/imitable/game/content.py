@@ -11,6 +11,7 @@ from itertools import groupby
 from sqlalchemy import select
 
 from imitable.game.checks import Check, check_of, checks
+from imitable.game.panels import Panel, read_panels
 from imitable.game.views import ExampleText, Piece, Stimulus
 from imitable.store import Store, tables
 from imitable.targets import Polarity
@@ -44,6 +45,8 @@ class Content:
     build_hash: str | None
     """The build that they come from."""
     checks: tuple[Check, ...]
+    panels: dict[tuple[str, str], Panel]
+    """What is shown beside a target's texts at a level, by both."""
 
     @property
     def low(self) -> float:
@@ -78,7 +81,7 @@ def read_content(store: Store, words: Texts) -> Content:
             )
             for row in connection.execute(select(tables.targets).order_by("target_id"))
         }
-    return Content(targets, stimuli, build_hash, checks(words))
+    return Content(targets, stimuli, build_hash, checks(words), read_panels(store))
 
 
 _BEFORE, _FOCUS, _AFTER = 28, 40, 20

@@ -23,13 +23,21 @@ def environment(*folders: str, words: Texts | None = None) -> Environment:
 
     `"page.key"|say` is a text of the catalogue as HTML, `word` the same where no HTML can stand, `script` what app.js
     has to say. Texts without fields become part of a template when it is compiled.
-    The macros stand in `words`, `shown`, `history` and `reading`: to import them would take longer than to call them.
+    The macros stand in `words`, `shown`, `history`, `reading` and `meters`: to import them would take longer than to
+    call them.
     """
     words = words or texts()
     signs = _signs(words)
     pages = Environment(loader=FileSystemLoader(folders), autoescape=True, undefined=StrictUndefined, auto_reload=False)
     number = numbers(words)
-    pages.filters.update(cut=cut, num=number, pieces=partial(pieces, number), plain=plain, whole=_signed(whole, signs))
+    pages.filters.update(
+        cut=cut,
+        num=number,
+        hundredths=_signed(hundredths, signs),
+        pieces=partial(pieces, number),
+        plain=plain,
+        whole=_signed(whole, signs),
+    )
     pages.filters.update(say=words.html, word=words.plain)
     pages.globals.update(
         kept=kept,
@@ -48,6 +56,7 @@ _MACROS = {
     "shown": "_examples.html.j2",
     "history": "_history.html.j2",
     "reading": "_reading.html.j2",
+    "meters": "_readings.html.j2",
 }
 """Templates of macros by the name that pages call them, each of which may use those before it."""
 
@@ -78,6 +87,11 @@ def kept(macro: Any, *given: Any) -> Markup:
 def num(value: float) -> str:
     """One decimal, a real minus sign, and never "-0.0"."""
     return f"{value:.1f}".replace("-", "−") if abs(value) >= 0.05 else "0.0"
+
+
+def hundredths(value: float) -> str:
+    """Two decimals, a real minus sign, and never "-0.00"."""
+    return f"{value:.2f}".replace("-", "−") if abs(value) >= 0.005 else "0.00"
 
 
 def whole(value: float) -> str:

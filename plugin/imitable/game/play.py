@@ -17,13 +17,14 @@ from imitable.game.conduct import NOTHING_TOLD, Signals
 from imitable.game.content import Content, read_content
 from imitable.game.hosts import Entry, Query, entry_of, mturk_entry, prolific_entry, ticket_of
 from imitable.game.limits import Buckets, TooFast
+from imitable.game.panels import CONSULT, look
 from imitable.game.paying import pay_said
 from imitable.game.sessions import (
     consent_version,
     find_link,
     open_sitting,
-    session_of,
     refuse_repeat,
+    session_of,
     sitting_id_of,
     token_of,
 )
@@ -211,6 +212,22 @@ class Game:
                 notice = self.texts.plain("round.recorded" if taken else "round.already")
                 return self.show.current(connection, sitting, notice=notice, since=since)
             return self.show.reveal(connection, asked, repeated=not taken, since=since)
+
+    def look(self, token: str, round_id: str, place: str) -> View:
+        """Show another unit beside the text of the round that is being asked, where the level lets players choose."""
+        with self.store.write() as connection:
+            sitting_id, since = session_of(self.folder, token)
+            asked = find_round(connection, sitting_id=sitting_id, round_id=round_id)
+            if asked is None:
+                self._open(connection, token)
+                raise GameError("refused.not_yours")
+            error, panel = "", self.content.panels.get((asked.target_id, asked.level))
+            being_asked = asked.guess is None and asked.shown_at is not None and asked.done == asked.trial - 1
+            if being_asked and asked.sitting.ended_at is None and panel is not None and asked.level == CONSULT:
+                looks = self.folder.config.readings.looks
+                if not look(connection, panel, round_id, place, looks=looks, now=self.clock()):
+                    error = self.texts.plain("readings.no_look_left", count=looks)
+            return self.show.current(connection, asked.sitting, error=error, since=since)
 
     def answer(self, token: str, episode_id: str, *, fun: str, interest: str, explanation: str) -> View:
         """Store the three questions after an episode; the first answer stands."""

@@ -14,8 +14,9 @@ from imitable.game.assignment import assign_next
 from imitable.game.commit import Answered, Asked, answered, points_of, shades
 from imitable.game.content import Content, heat_map, reminder
 from imitable.game.finishing import finish_of
+from imitable.game.panels import CONSULT, looked_at
 from imitable.game.paying import bonus_said, earned_said
-from imitable.game.views import Done, ExampleText, Past, Progress, Questions, Reveal, Round, View
+from imitable.game.views import Done, ExampleText, Past, Progress, Questions, Readings, Reveal, Round, View
 from imitable.store import Quick, in_part, promised, tables
 from imitable.targets import Polarity
 from imitable_aggregation import scoring
@@ -169,6 +170,7 @@ class Showing:
             error=error,
             bonus=self._bonus(connection, sitting) if asked.trial == episode.open_until + 1 else "",
             history=self._history(episode, rounds, since),
+            readings=self._readings(connection, asked, episode.target_id, episode.level),
         )
 
     def reveal(self, connection: Connection, asked: Asked, *, repeated: bool, since: datetime | None = None) -> Reveal:
@@ -193,7 +195,16 @@ class Showing:
             next=following,
             shaded=self._shaded(connection, asked),
             history=self._history(asked, rounds[: asked.trial - 1], since),
+            readings=self._readings(connection, asked, asked.target_id, asked.level),
         )
+
+    def _readings(self, connection: Connection, asked: Record | Asked, target_id: str, level: str) -> Readings | None:
+        """What is shown beside a round's text, where its level shows anything."""
+        panel = self.content.panels.get((target_id, level))
+        if panel is None:
+            return None
+        looked = looked_at(connection, asked.round_id) if level == CONSULT else ()
+        return panel.at(asked.item_id, looked=looked, looks=self.folder.config.readings.looks)
 
     def _bonus(self, connection: Connection, sitting: Record) -> str:
         """The rule of the bonus; empty where some have come by an open link, who are not paid."""

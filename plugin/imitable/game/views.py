@@ -87,6 +87,42 @@ class Past:
 
 
 @dataclass(frozen=True)
+class Meter:
+    """One row of what is shown beside a text: another unit of the network, by a letter that stays for the episode."""
+
+    letter: str
+    """`A` to `Z`; empty where it is no unit."""
+    group: str
+    """Why it is shown, as the build says (`chosen_by`)."""
+    value: float | None
+    """Its activation at the marked token, -10 to 10; None where the player has not asked for it."""
+    weights: tuple[float, ...] = ()
+    """What the activation is multiplied by, one number a part of the target."""
+    adds: tuple[float, ...] = ()
+    """What it adds to each part."""
+
+
+@dataclass(frozen=True)
+class Readings:
+    """What is shown beside a text at a level beyond `examples`."""
+
+    level: str
+    meters: tuple[Meter, ...]
+    sums: tuple[float, ...] = ()
+    """What all rows add up to, by part; at level `weights`."""
+    looks_left: int | None = None
+    """How many more units may be asked for in this round; None where there is nothing to ask for."""
+
+    @property
+    def groups(self) -> list[tuple[str, list[Meter]]]:
+        """The meters by why they are shown, in order."""
+        found: dict[str, list[Meter]] = {}
+        for meter in self.meters:
+            found.setdefault(meter.group, []).append(meter)
+        return list(found.items())
+
+
+@dataclass(frozen=True)
 class Landing:
     """The page behind a link: what this is, what is asked, what is paid. Nothing is recorded yet."""
 
@@ -141,6 +177,8 @@ class Round:
     """The rule of the bonus, on the round where it begins to be decided; empty elsewhere and where none is paid."""
     history: tuple[Past, ...] = ()
     """The rounds of this episode before this one, in order."""
+    readings: Readings | None = None
+    """What is shown beside the text; None at the levels that show nothing."""
 
 
 @dataclass(frozen=True)
@@ -167,6 +205,8 @@ class Reveal:
     """The rounds of this episode before this one, in order."""
     coaching: str = ""
     """A hint on the practice target; empty in the real game."""
+    readings: Readings | None = None
+    """What was shown beside the text."""
 
     @property
     def grade(self) -> str:

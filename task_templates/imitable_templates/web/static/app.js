@@ -101,7 +101,7 @@
 
   const send = async (form, submitter) => {
     const buttons = document.querySelectorAll("main button");
-    const body = new URLSearchParams(new FormData(form));
+    const body = new URLSearchParams(new FormData(form, submitter));
     if (form.matches("[data-guess]")) tell(body);
     busy = true;
     buttons.forEach((button) => { button.disabled = true; });
@@ -117,11 +117,14 @@
       later = reply.status >= 500 || reply.status === 429 || reply.status === 408;
       if (!main || later) throw new Error("no page in the reply"); // the typed guess stays on this one
       const examples = $(".beside .examples");
+      const typed = form.matches("[data-look]") ? $("#guess").value : ""; // a look leaves the round as it was
+      const at = scrollY;
       $("main").replaceWith(document.adoptNode(main));
       keepBeside(examples);
       document.title = page.title;
-      scrollTo(0, 0);
+      scrollTo(0, form.matches("[data-look]") ? at : 0);
       arrive();
+      if (typed !== "" && $("#guess")) { $("#guess").value = typed; show(typed); }
       focusFirst();
       $("#live").textContent = main.dataset.announce.replace(/\s+/g, " ").trim();
     } catch {
