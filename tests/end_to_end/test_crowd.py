@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from imitable.campaign import open_folder
 from imitable.game import make_links
 from imitable.game.simulated import Profile, draw_profiles
-from imitable.rehearsal import CrowdPlayed, play_links
+from imitable.rehearsal.crowd import CrowdPlayed, play_links
 from imitable.store import open_store, tables
 from imitable.testing import invented_campaign
 from playing import Clock

@@ -23,7 +23,7 @@ from imitable.commands.folders import built
 from imitable.commands.rank import rank
 from imitable.game.simulated import draw_profiles
 from imitable.platforms.web import WebLinks
-from imitable.rehearsal import CrowdPlayed, play_links
+from imitable.rehearsal.crowd import CrowdPlayed, play_links
 from imitable.store import tables
 
 if TYPE_CHECKING:

@@ -61,7 +61,7 @@ def demo(out: Path, *, players: int = 40, seed: int = 0, progress: Progress = si
             raise MissingExtra(extra, wanted_for="The demo")
     from imitable.game.simulated import draw_profiles
     from imitable.platforms.web import WebLinks
-    from imitable.rehearsal import play_links
+    from imitable.rehearsal.crowd import play_links
 
     campaign = out / "campaign"
     _clear(out)

@@ -1,5 +1,1 @@
-"""Whole campaigns played by simulated annotators."""
-
-from imitable.rehearsal.crowd import CrowdPlayed, play_links
-
-__all__ = ["CrowdPlayed", "play_links"]
+"""Local stand-ins of paid platforms, and whole campaigns played by simulated annotators."""
