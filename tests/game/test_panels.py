@@ -96,7 +96,7 @@ def test_a_player_who_consults_sees_what_he_asked_for_as_often_as_he_may(seated:
         assert after.readings is not None
         assert after.readings.looks_left == left
         assert bool(after.error) == (place not in ("3", "0"))
-    seen = {meter.letter for meter in after.readings.meters if meter.value is not None}
+        seen = {meter.letter for meter in after.readings.meters if meter.value is not None}
     assert seen == {"A", "D"}
     reveal = seated.game.guess(token, view.round_id, "5")
     assert isinstance(reveal, Reveal)

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from imitable.errors import PlatformError
-from imitable.rehearsal.crowd import loopback
+from imitable.rehearsal import loopback
 from imitable.rehearsal.faults import Fault, Fields
 
 

@@ -147,7 +147,7 @@ class _Answer:
     async def receive(self) -> Message:
         body, self._body = self._body, None
         if body is None:
-            return {"type": "http.disconnect"}
+            await asyncio.Event().wait()  # whoever called is still there, and has nothing more to say
         return {"type": "http.request", "body": body, "more_body": False}
 
     async def send(self, message: Message) -> None:

@@ -18,8 +18,8 @@ import numpy as np
 from imitable.errors import PlatformError
 from imitable.game.player import Played, play_arrival, play_sitting
 from imitable.game.simulated import SimulatedAnnotator
+from imitable.rehearsal import loopback
 from imitable.rehearsal.clock import Clock, Timeline
-from imitable.rehearsal.crowd import loopback
 from imitable.rehearsal.people import Person, Usual
 from imitable.rehearsal.stages import Stage, Visit
 

@@ -6,8 +6,9 @@ import argparse
 import socket
 import sys
 from argparse import RawDescriptionHelpFormatter
+from importlib.util import find_spec
 
-from imitable.errors import ImitableError
+from imitable.errors import ImitableError, MissingExtra
 from imitable.rehearsal.mturk.model import load
 from imitable.rehearsal.mturk.process import KEY, SECRET
 from imitable.rehearsal.mturk.world import LABEL, Settings
@@ -41,6 +42,7 @@ def main() -> None:
     chosen = parser.parse_args()
     try:
         model = load()
+        _needs("defusedxml", "starlette", "uvicorn")
     except ImitableError as error:
         sys.exit(f"error: {error}")
     import uvicorn
@@ -53,6 +55,11 @@ def main() -> None:
         app = stand_in(settings, model, cents=chosen.cents, seed=chosen.seed)
         config = uvicorn.Config(app, log_level="warning", access_log=False, date_header=False)
         uvicorn.Server(config).run(sockets=[listening])
+
+
+def _needs(*modules: str) -> None:
+    if not all(map(find_spec, modules)):
+        raise MissingExtra("aws,serve", wanted_for="The stand-in for Mechanical Turk")
 
 
 if __name__ == "__main__":

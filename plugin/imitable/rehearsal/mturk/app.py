@@ -9,6 +9,7 @@ from imitable.rehearsal.faults import Faulty
 from imitable.rehearsal.mturk.api import Api, ApiFront
 from imitable.rehearsal.mturk.model import Model
 from imitable.rehearsal.mturk.sides import Sides
+from imitable.rehearsal.mturk.worker_site import WorkerSite
 from imitable.rehearsal.mturk.world import Settings, World
 
 
@@ -21,5 +22,6 @@ def stand_in(settings: Settings, model: Model, *, cents: int, seed: int) -> Faul
         return made
 
     api = Route("/", Api(world, model).serve, methods=["POST"])
-    made = Faulty(Starlette(routes=[api, *Sides(world, faulty).routes()]), ApiFront(world), seed)
+    routes = [api, *Sides(world, faulty).routes(), *WorkerSite(world, model).routes()]
+    made = Faulty(Starlette(routes=routes), ApiFront(world), seed)
     return made

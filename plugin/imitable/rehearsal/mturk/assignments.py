@@ -24,12 +24,9 @@ OVERRIDABLE_FOR = timedelta(days=30)
 
 def accept(world: World, worker: Worker, hit: Hit) -> Assignment:
     """Take a place. Raises WireError where there is none for this worker. Who gave it back may take it again."""
-    if hits.status(world, hit) != "Assignable":
-        raise refused("NoPlace", "There are no more of these HITs.")
-    if not allows(world, worker, hit, "Accept"):
-        raise refused("NotQualified", "Your qualifications do not meet the requirements of this HIT.")
-    if any(one.worker is worker and one.status in hits.TAKEN for one in hit.assignments):
-        raise refused("NotAgain", "You have accepted this HIT before.")
+    reason = why_not(world, worker, hit)
+    if reason:
+        raise refused("NotForYou", reason)
     free = [one.id for one in hit.assignments if one.status in ("Returned", "Abandoned")]
     free = [name for name in free if world.assignments[name].status in ("Returned", "Abandoned")]
     name = free[0] if free and world.settings.reuse_assignment_ids else world.fresh("ASSIGNMENT")
@@ -38,6 +35,17 @@ def accept(world: World, worker: Worker, hit: Hit) -> Assignment:
     world.assignments[name] = made
     become(world, made, "Accepted")
     return made
+
+
+def why_not(world: World, worker: Worker, hit: Hit) -> str:
+    """Why this worker cannot accept it; empty who can."""
+    if hits.status(world, hit) != "Assignable":
+        return "There is no place in this task."
+    if not allows(world, worker, hit, "Accept"):
+        return "Your qualifications do not meet the requirements of this task."
+    if any(one.worker is worker and one.status in hits.TAKEN for one in hit.assignments):
+        return "You have accepted this task before."
+    return ""
 
 
 def give_back(world: World, assignment: Assignment) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from starlette.requests import Request
+
 from imitable.rehearsal.mturk import questions
 from imitable.rehearsal.mturk.world import Assignment, Hit, World
 
@@ -15,20 +17,25 @@ SANDBOX = "allow-scripts allow-same-origin allow-forms allow-popups"
 _OTHER = {"127.0.0.1": "localhost", "localhost": "127.0.0.1"}
 
 
-def other_name(origin: str) -> str:
+def origin(request: Request) -> str:
+    """Where a request was made to, as a browser names it."""
+    return str(request.base_url).rstrip("/")
+
+
+def other_name(site: str) -> str:
     """The same server under the machine's other name."""
-    parts = urlsplit(origin)
+    parts = urlsplit(site)
     host = _OTHER.get(parts.hostname or "", parts.hostname)
     return f"{parts.scheme}://{host}:{parts.port}"
 
 
-def site_for(hit: Hit, origin: str) -> str:
+def site_for(hit: Hit, here: str) -> str:
     """Where the worker site must be looked at for this HIT, given where it is being looked at."""
     task = urlsplit(questions.read(hit.question).url)
-    return other_name(origin) if task.hostname == urlsplit(origin).hostname else origin
+    return other_name(here) if task.hostname == urlsplit(here).hostname else here
 
 
-def address(world: World, hit: Hit, origin: str, assignment: Assignment | None = None) -> str:
+def address(world: World, hit: Hit, site: str, assignment: Assignment | None = None) -> str:
     """What is framed at that worker site: of a preview, without an assignment; empty if it cannot be shown.
 
     A preview has no workerId here: on the live site it might be missing.
@@ -39,5 +46,5 @@ def address(world: World, hit: Hit, origin: str, assignment: Assignment | None =
     ids = {"assignmentId": assignment.id if assignment else questions.NOT_AVAILABLE, "hitId": hit.id}
     if assignment is not None:
         ids["workerId"] = assignment.worker.id
-    ids["turkSubmitTo"] = origin + ("/" if world.settings.trailing_slash else "")
-    return questions.address(question.url or f"{other_name(origin)}/worker/html/{hit.id}", ids)
+    ids["turkSubmitTo"] = site + ("/" if world.settings.trailing_slash else "")
+    return questions.address(question.url or f"{other_name(site)}/worker/html/{hit.id}", ids)

@@ -246,6 +246,16 @@ def request(world: World, worker: Worker, one: QualificationType) -> None:
     world.requests[made.id] = made
 
 
+def open_to(world: World, worker: Worker) -> list[QualificationType]:
+    """What a worker can ask for: active, not held, and not asked for yet."""
+    asked = {id(one.type) for one in world.requests.values() if one.worker is worker}
+    return [
+        one
+        for one in world.qualifications.values()
+        if one.described["QualificationTypeStatus"] == "Active" and worker.id not in one.held and id(one) not in asked
+    ]
+
+
 def list_requests(world: World, fields: Fields) -> Fields:
     """ListQualificationRequests."""
     wanted = fields.get("QualificationTypeId")

@@ -1,5 +1,22 @@
-"""The side of whoever is rehearsing: workers as plain HTTP calls, the clock, faults, and everything that is known.
+"""The side of whoever is rehearsing: workers as plain HTTP calls, the clock, faults, and everything that is known."""
 
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, replace
+from datetime import timedelta
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from imitable.rehearsal.faults import Fault, Faulty, Fields
+from imitable.rehearsal.mturk import assignments, framing, hits, qualifications, telling, wallet
+from imitable.rehearsal.mturk.world import LABEL, Assignment, WireError, Worker, World, dollars
+
+PATHS = """\
 POST /stand-in/workers                       {"count": 3} or {"ids": ["AEXAMPLE"]}, and any other field of Worker: ids
 POST /stand-in/workers/{id}/preview          {"hit": ...}: the address that would be framed
 POST /stand-in/workers/{id}/accept           {"hit": ...}: takes a place; the assignment, and the address to be framed
@@ -17,22 +34,6 @@ POST /stand-in/deposit         {"cents": 100000}
 POST /stand-in/faults          {"faults": [...]}: in place of those there are
 GET  /stand-in/journal         every call of the API, its fault, and what it was answered
 """
-
-from __future__ import annotations
-
-import json
-from collections.abc import Awaitable, Callable
-from dataclasses import asdict, replace
-from datetime import timedelta
-from typing import Any
-
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
-
-from imitable.rehearsal.faults import Fault, Faulty, Fields
-from imitable.rehearsal.mturk import assignments, framing, hits, qualifications, telling, wallet
-from imitable.rehearsal.mturk.world import LABEL, Assignment, WireError, Worker, World, dollars
 
 Does = Callable[[Request, Fields], Any]
 
@@ -88,12 +89,12 @@ class Sides:
         worker, hit = self._worker(request), self.world.hit(fields["hit"])
         if not qualifications.allows(self.world, worker, hit, "PreviewAndAccept"):
             raise WireError("RequestError", "Your qualifications do not let you preview this HIT.")
-        return {"url": framing.address(self.world, hit, framing.site_for(hit, _origin(request)))}
+        return {"url": framing.address(self.world, hit, framing.site_for(hit, framing.origin(request)))}
 
     def _accept(self, request: Request, fields: Fields) -> Fields:
         hit = self.world.hit(fields["hit"])
         made = assignments.accept(self.world, self._worker(request), hit)
-        url = framing.address(self.world, hit, framing.site_for(hit, _origin(request)), made)
+        url = framing.address(self.world, hit, framing.site_for(hit, framing.origin(request)), made)
         return {"assignment": made.id, "url": url}
 
     def _ask(self, request: Request, fields: Fields) -> Fields:
@@ -165,7 +166,3 @@ class Sides:
 
 def _told(world: World) -> Fields:
     return {**asdict(world.settings), "secret": "..."}
-
-
-def _origin(request: Request) -> str:
-    return str(request.base_url).rstrip("/")
