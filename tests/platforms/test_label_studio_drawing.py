@@ -204,3 +204,9 @@ def test_no_truth_is_in_what_is_published(draw: Callable[..., Drawn]) -> None:
     said = drawn.config() + json.dumps([drawn.data(one) for one in drawn.made])
     assert answers
     assert not [truth for truth in answers if repr(truth)[:6] in said]
+
+
+def test_levels_that_the_page_does_not_show_are_refused(draw: Callable[..., Drawn]) -> None:
+    drawn = draw(levels=("examples", "upstream"))
+    with pytest.raises(PlatformError, match="Level 'upstream' is shown by our own page alone, and not yet in Label St"):
+        drawn.config()

@@ -27,8 +27,17 @@ _MARKS = 10
 
 
 def labelling_config(folder: Folder, words: Texts) -> str:
-    """The labelling configuration of a project, as Label Studio's XML: one page for every episode, or every round."""
+    """The labelling configuration of a project, as Label Studio's XML: one page for every episode, or every round.
+
+    Raises PlatformError for a campaign with levels that this page does not show.
+    """
     config = folder.config
+    beyond = [level for level in config.episode.levels if level not in ("text", "examples")]
+    if beyond:
+        raise PlatformError(
+            f"Level '{beyond[0]}' is shown by our own page alone, and not yet in Label Studio. Set [episode] levels to "
+            "text or examples, or let people come to our page: --platform web"
+        )
     settings = config.platform.label_studio
     page = "config.xml.j2" if settings is None or settings.mode == "interactive" else "round_config.xml.j2"
     low, high = _range(folder)
