@@ -105,8 +105,12 @@ class ApiFront:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         if scope["method"] != "POST" or scope["path"] != "/":
             return None
-        call, attempt = (headers.get(f"amz-sdk-{name}", "") for name in ("invocation-id", "request"))
-        return {"path": _operation(headers.get("x-amz-target", "")), "call": call, "attempt": attempt.partition(";")[0]}
+        told = headers.get("amz-sdk-request", "").split("; ")
+        return {
+            "path": _operation(headers.get("x-amz-target", "")),
+            "call": headers.get("amz-sdk-invocation-id", ""),
+            "attempt": next((part for part in told if part.startswith("attempt=")), ""),
+        }
 
     def failed(self, fault: Fault) -> tuple[int, Fields, Headers]:
         """In the shape of the wire."""

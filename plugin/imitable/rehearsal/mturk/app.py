@@ -15,8 +15,7 @@ from imitable.rehearsal.mturk.world import Settings, World
 
 def stand_in(settings: Settings, model: Model, *, cents: int, seed: int) -> Faulty:
     """An account with so many cents. `seed` decides by chance whom faults strike."""
-    world = World(settings)
-    world.deposited = cents
+    world = World(settings, cents)
 
     def faulty() -> Faulty:
         return made

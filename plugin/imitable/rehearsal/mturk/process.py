@@ -47,6 +47,10 @@ class StandIn(Controls):
         """A worker asks for a qualification."""
         self.ask("POST", f"/workers/{worker}/ask", qualification=qualification)
 
+    def reset(self) -> None:
+        """Let everything be as at the start."""
+        self.ask("POST", "/reset")
+
     def emails(self) -> Sequence[Fields]:
         """What would have been e-mailed to workers."""
         sent: Sequence[Fields] = self.ask("GET", "/emails")

@@ -32,6 +32,7 @@ POST /stand-in/clock           {"seconds": 3600}: moves it forward
 POST /stand-in/settings        any of Settings
 POST /stand-in/deposit         {"cents": 100000}
 POST /stand-in/faults          {"faults": [...]}: in place of those there are
+POST /stand-in/reset           everything is as at the start
 GET  /stand-in/journal         every call of the API, its fault, and what it was answered
 """
 
@@ -62,6 +63,7 @@ class Sides:
             ("POST", "/settings", self._settings),
             ("POST", "/deposit", self._deposit),
             ("POST", "/faults", self._faults),
+            ("POST", "/reset", self._reset),
             ("GET", "/journal", lambda _request, _fields: self.faulty().journal),
         ]
         return [Route(f"/stand-in{path}", self._serve(does), methods=[verb]) for verb, path, does in table]
@@ -162,6 +164,12 @@ class Sides:
     def _faults(self, _request: Request, fields: Fields) -> Fields:
         self.faulty().faults = [Fault(**one) for one in fields["faults"]]
         return {"faults": len(self.faulty().faults)}
+
+    def _reset(self, _request: Request, _fields: Fields) -> Fields:
+        self.world.begin()
+        self.faulty().faults.clear()
+        self.faulty().journal.clear()
+        return {}
 
 
 def _told(world: World) -> Fields:

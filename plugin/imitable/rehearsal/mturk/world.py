@@ -209,11 +209,16 @@ class QualificationRequest:
 class World(Clock):
     """Everything at once. Not shared between threads."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, cents: int) -> None:
         super().__init__()
-        self.settings = settings
-        self.deposited = 0
-        """Cents."""
+        self._first = (settings, cents)
+        self.begin()
+
+    def begin(self) -> None:
+        """Be as at the start: nothing has happened yet."""
+        self.ahead = timedelta(0)
+        self.settings, self.deposited = self._first
+        """`deposited` in cents."""
         self.types: dict[tuple[object, ...], HitType] = {}
         """By everything they consist of: the same values are the same type."""
         self.hits: dict[str, Hit] = {}
