@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from dataclasses import fields
 from email.utils import parsedate_to_datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import httpx
 import pytest
@@ -15,7 +19,10 @@ from botocore.exceptions import ClientError
 from rehearsal.mturk_requester import client, handed_in, hit, hit_type, question
 
 from imitable.errors import PlatformError
+from imitable.rehearsal.faults import How
 from imitable.rehearsal.mturk import KEY, Fault, StandIn, standing_in
+from imitable.rehearsal.mturk.sides import PATHS
+from imitable.rehearsal.mturk.world import Settings
 
 
 @pytest.fixture(scope="module")
@@ -369,3 +376,50 @@ def test_every_operation_of_the_model_is_done_or_said_not_to_be(there: StandIn) 
     root = httpx.get(there.address, trust_env=False).text
     assert "Not done: GetFileUploadURL, ListReviewPolicyResultsForHIT." in root
     assert KEY in root
+
+
+DOCS = (Path(__file__).parents[2] / "docs" / "mturk-stand-in.md").read_text(encoding="utf-8")
+
+
+def test_the_examples_of_its_docs_run(there: StandIn, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_MTURK", there.address)
+    for name, value in re.findall(r"(AWS_\w+)=([\w-]+)", DOCS.replace("AWS_ENDPOINT_URL_MTURK=", "")):
+        monkeypatch.setenv(name, value)
+    examples = re.findall(r"```python\n(.*?)```", DOCS, re.DOTALL)
+    assert len(examples) == 2
+    for example in examples:
+        exec(example, {})  # noqa: S102  # our own docs
+    assert re.fullmatch(r"HITSTANDIN\w+ 10000\.00\n", capsys.readouterr().out)
+
+
+def test_its_docs_name_every_setting_fault_and_control() -> None:
+    rows = re.findall(r"^\| `(.*?)\|", DOCS, re.MULTILINE)
+    named = set(re.findall(r"\w+", " ".join(rows)))
+    assert {one.name for one in fields(Settings)} | set(get_args(How)) <= named
+    assert {path.rpartition("/")[2] for path in re.findall(r"/stand-in/\S+", PATHS)} <= named
+
+
+@pytest.mark.parametrize(
+    ("without", "words"),
+    [
+        (["botocore", "httpx", "starlette"], r"needs the extra 'aws'.*pip install 'imitable\[aws\]'"),
+        (["uvicorn"], r"pip install 'imitable\[aws,serve\]'"),
+    ],
+)
+def test_what_is_not_installed_is_named_with_what_to_install(without: list[str], words: str) -> None:
+    hidden = f"import runpy, sys; sys.modules.update(dict.fromkeys({without})); sys.argv = ['x', *sys.argv[1:]]; "
+    command = [sys.executable, "-c", hidden + "runpy.run_module('imitable.rehearsal.mturk', run_name='__main__')"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert re.fullmatch(f"error: .*{words}\n", ended.stderr)
+    helped = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True)
+    assert "AWS_ENDPOINT_URL_MTURK" in helped.stdout
+
+
+def test_a_port_that_is_taken_is_said(there: StandIn) -> None:
+    port = there.address.rpartition(":")[2]
+    command = [sys.executable, "-m", "imitable.rehearsal.mturk", "--port", port]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert f"cannot listen on port {port}" in ended.stderr
+    assert "Traceback" not in ended.stderr

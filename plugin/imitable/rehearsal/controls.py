@@ -8,13 +8,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from imitable.errors import PlatformError
 from imitable.rehearsal import loopback
 from imitable.rehearsal.faults import Fault, Fields
+
+if TYPE_CHECKING:
+    import httpx
 
 
 class Clock:
@@ -77,6 +78,8 @@ def running(module: str, *options: str, log: Path | None = None) -> Iterator[tup
     With `log` it cannot connect to other machines, nor read what the environment holds; see `loopback`. Raises
     PlatformError when it does not begin.
     """
+    import httpx
+
     command = [sys.executable, "-m", module, *options] if log is None else loopback.command(log, module, *options)
     environment = None if log is None else loopback.environment({})
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:

@@ -50,7 +50,11 @@ def main() -> None:
     from imitable.rehearsal.mturk.app import stand_in
 
     settings = Settings(chosen.key, chosen.secret, check_signatures=not chosen.any_signature)
-    with socket.create_server(("127.0.0.1", chosen.port)) as listening:
+    try:
+        server = socket.create_server(("127.0.0.1", chosen.port))
+    except (OSError, OverflowError) as error:
+        sys.exit(f"error: It cannot listen on port {chosen.port} ({error}). Choose another with --port.")
+    with server as listening:
         print(f"http://127.0.0.1:{listening.getsockname()[1]} is a {LABEL}", flush=True)  # noqa: T201
         app = stand_in(settings, model, cents=chosen.cents, seed=chosen.seed)
         config = uvicorn.Config(app, log_level="warning", access_log=False, date_header=False)
