@@ -27,9 +27,10 @@ from prolific_campaign import OnProlific, campaign_on, token
 __all__ = ["token"]
 
 PEOPLE = 500
-"""Each of them is owed a base and a bonus."""
+"""Each of them is owed a base and a bonus. On PostgreSQL, every day, a tenth of them."""
 
 RUNS = 18
+FEW_RUNS = 8
 BETWEEN = (0.2, 25, 0.5, 30, 0.1, 26)
 """Hours between two runs."""
 
@@ -57,10 +58,10 @@ def faults(rng: random.Random) -> list[Fault]:
     return [*rng.sample(approving, 3), *rng.sample(paying, 3), Fault("accept", path="/pay/", share=0.03), *reading]
 
 
-def owe(here: OnProlific) -> dict[str, int]:
-    """Five hundred participants have handed in; what they are owed as a bonus, by submission."""
+def owe(here: OnProlific, people: int) -> dict[str, int]:
+    """So many participants have handed in; what they are owed as a bonus, by submission."""
     made: dict[str, int] = {}
-    arrived = here.arrive(PEOPLE)
+    arrived = here.arrive(people)
     for _, submission in arrived:
         here.there.start(submission)
         here.there.complete(submission, "CODE")
@@ -91,22 +92,34 @@ def reached(there: StandIn) -> Counter[tuple[str, str]]:
     return Counter((one["submission"], one["kind"]) for one in there.state()["payments"])
 
 
-@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long), pytest.param(3, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    ("either_store", "people", "runs", "seed"),
+    [
+        ("sqlite", PEOPLE, RUNS, 1),
+        pytest.param("sqlite", PEOPLE, RUNS, 2, marks=pytest.mark.long),
+        pytest.param("sqlite", PEOPLE, RUNS, 3, marks=pytest.mark.long),
+        pytest.param("postgresql", PEOPLE // 10, FEW_RUNS, 3, marks=pytest.mark.postgresql),
+        pytest.param("postgresql", PEOPLE, RUNS, 2, marks=[pytest.mark.postgresql, pytest.mark.long]),
+    ],
+    indirect=["either_store"],
+)
+@pytest.mark.usefixtures("token", "either_store")
 def test_a_thousand_payouts_are_made_once_each_and_what_stays_in_doubt_is_listed(
-    token: None, tmp_path: Path, seed: int
+    tmp_path: Path, people: int, runs: int, seed: int
 ) -> None:
     rng = random.Random(seed)
     with (
         standing_in("--cents", "100000000", "--seed", str(seed)) as there,
         campaign_on(there, tmp_path, pay='[pay]\nbase = "3.00"\nbonus_per_point = "0.05"\n') as here,
     ):
-        here.publish(PEOPLE)
-        bonuses = owe(here)
+        here.publish(people)
+        bonuses = owe(here, people)
         killed = 0
-        for run in range(RUNS):
+        for run in range(runs):
             there.set(bonus_delay=rng.choice([0.0, 0.0, 60.0, 600.0]), listing_lag=rng.choice([0.0, 0.0, 30.0, 7200.0]))
             there.fail(*faults(rng))
-            dying = (rng.choice(["before", "after"]), str(rng.randint(1, 30) if run < 3 else 1)) if run % 2 else ()
+            dying = (rng.choice(["before", "after"]), str(rng.randint(1, 30) if run < 3 or runs < RUNS else 1))
+            dying = dying if run % 2 or runs < RUNS else ()
             killed += pay(here, *dying) == -9
             there.move(hours=BETWEEN[run % len(BETWEEN)])
         assert killed >= 2, "the process was to be killed more often"
@@ -120,11 +133,11 @@ def test_a_thousand_payouts_are_made_once_each_and_what_stays_in_doubt_is_listed
         doubtful = [line for line in lines(here) if line.doubtful]
         assert {line.kind for line in doubtful} <= {"bonus"}, "approving may be asked again"
         assert all(not reached(there)[line.assignment, "bonus"] for line in doubtful)
-        assert doubtful, "the faults were harmless: nothing had to be decided"
+        assert doubtful or people < PEOPLE, "the faults were harmless: nothing had to be decided"
         for line in doubtful:  # a person looks at the platform's own books
             settle(here.folder.path, str(line.operation_id), paid=False, why="not on the submission's page")
         pay(here)
-        assert Counter(line.stand for line in lines(here)) == {"paid": 2 * PEOPLE}
+        assert Counter(line.stand for line in lines(here)) == {"paid": 2 * people}
         assert reached(there) == Counter((key, kind) for key in bonuses for kind in ("reward", "bonus"))
         amounts = {one["submission"]: one["amount"] for one in there.state()["payments"] if one["kind"] == "bonus"}
         assert amounts == bonuses
@@ -143,4 +156,4 @@ def _nobody_twice_and_nothing_booked_that_was_not_paid(here: OnProlific) -> None
     assert booked - set(paid) == set()
     assert set(paid) - booked - doubtful == set()
     calls = [bulk["calls"] for bulk in here.there.state()["bulks"].values()]
-    assert max(calls) == 1
+    assert max(calls, default=1) == 1
