@@ -118,8 +118,8 @@ def test_a_thousand_payouts_are_made_once_each_and_what_stays_in_doubt_is_listed
         for run in range(runs):
             there.set(bonus_delay=rng.choice([0.0, 0.0, 60.0, 600.0]), listing_lag=rng.choice([0.0, 0.0, 30.0, 7200.0]))
             there.fail(*faults(rng))
-            dying = (rng.choice(["before", "after"]), str(rng.randint(1, 30) if run < 3 or runs < RUNS else 1))
-            dying = dying if run % 2 or runs < RUNS else ()
+            when, number = rng.choice(["before", "after"]), rng.randint(1, 30) if run < 3 or runs < RUNS else 1
+            dying = (when, str(number)) if run % 2 or runs < RUNS else ()
             killed += pay(here, *dying) == -9
             there.move(hours=BETWEEN[run % len(BETWEEN)])
         assert killed >= 2, "the process was to be killed more often"
