@@ -372,6 +372,6 @@ def test_the_command_lists_what_differs_on_every_platform_in_words_and_in_a_file
 def test_a_campaign_that_was_not_published_says_how_to_publish_it(tmp_path: Path) -> None:
     invented_campaign(tmp_path / "c")
     with pytest.raises(
-        PlatformError, match=r"was not published yet. Run: imitable publish .*label-studio, prolific, web"
+        PlatformError, match=r"was not published yet. Run: imitable publish .*label-studio, mturk, prolific, web"
     ):
         collect(tmp_path / "c")
