@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint con
 SAY_IF_IT_FAILED = >>$(LOG) 2>&1 || { cat $(LOG); exit 1; }
 OUT ?= imitable-demo
 
-.PHONY: help demo demo-label-studio test test-long check models label-studio benchmark-activations benchmark-aggregation benchmark-serve clean
+.PHONY: help demo demo-label-studio test test-long check models label-studio benchmark-activations benchmark-aggregation benchmark-serve benchmark-money clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 24
@@ -45,6 +45,9 @@ benchmark-aggregation: $(BENCH)/.ranking  ## Rankings of campaigns of known trut
 
 benchmark-serve: $(VENV)/.installed  ## Guesses a second beside a bare route, into benchmarks/serve.md. ARGS="--quick" is fast.
 	@$(BIN)/python benchmarks/serve.py $(ARGS)
+
+benchmark-money: $(VENV)/.tools  ## A thousand payouts through faults, beside the shapes of others, into benchmarks/money.md. ARGS="--quick" is fast.
+	@$(BIN)/python benchmarks/money.py $(ARGS)
 
 clean:  ## Remove the environment and everything made.
 	@rm -rf $(VENV) $(BENCH) $(OUT) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
