@@ -113,7 +113,7 @@ class OnProlific:
         self.there, self.address, self.home = there, there.address, home
 
     def works(self, count: int) -> list[tuple[str, str]]:
-        self.deepest = max(1, count // 50)  # requests that pay before one at which the process is killed, at most
+        self.deepest = max(1, count // 300)  # requests that pay before one at which the process is killed, at most
         folder = open_folder(self.home / "campaign")
         with closing(open_store(folder)) as store:
             Prolific().publish(folder, store, places=count, dry_run=False)

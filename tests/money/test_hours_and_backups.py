@@ -110,6 +110,22 @@ def test_a_bonus_that_arrived_after_a_person_said_that_it_had_not_is_not_sent_ag
     assert len(platform.paid) == 1
 
 
+def test_a_list_that_may_leave_out_a_payment_for_ever_is_no_proof_that_it_was_not_made(
+    campaign: tuple[Folder, Store],
+) -> None:
+    folder, store = campaign
+    platform = prolific_like(0, 0.0)
+    owe(folder, store, "prolific", 2)
+    platform.next_faults = ["", "", "after"]
+    platform.lags = 1e6
+    master = master_of(folder, store, platform)
+    for _ in range(5):
+        master.pay(master.lines())
+        platform.now += timedelta(hours=30)
+    assert len(platform.paid) == 1
+    assert [line.kind for line in master.lines() if line.doubtful] == ["bonus"]
+
+
 def test_a_second_bonus_of_the_same_amount_is_not_taken_for_the_one_in_doubt(campaign: tuple[Folder, Store]) -> None:
     folder, store = campaign
     platform = prolific_like(0, 0.0)
