@@ -12,12 +12,14 @@ from sqlalchemy import select
 
 from imitable.campaign import Folder
 from imitable.commands.accounts import top_up
-from imitable.commands.publish import publish
-from imitable.errors import MoneyError
+from imitable.commands.offered import published_on
+from imitable.commands.publish import publish, publish_files
+from imitable.errors import MoneyError, NotOffered
 from imitable.game import Link
 from imitable.money.budget import standing
 from imitable.money.earned import most_bonus
 from imitable.money.ledger import decide, statement
+from imitable.platforms.by_hand import uploaded
 from imitable.store import money_tables, open_store, tables
 from imitable.testing import invented_campaign
 from playing import Table
@@ -52,6 +54,29 @@ def test_what_does_not_fit_the_cap_is_refused_with_what_does(tmp_path: Path) -> 
     with closing(open_store(folder)) as store, store.read() as connection:
         assert standing(connection, folder).aside.minor == fits * _each(folder)
         assert len(connection.execute(select(money_tables.reservations)).all()) == 1
+
+
+@pytest.mark.parametrize("platform", ["label-studio", "mturk"])
+def test_files_that_do_not_fit_the_cap_leave_the_campaign_as_it_was(tmp_path: Path, platform: str) -> None:
+    folder, out = _campaign(tmp_path / "campaign", cap="10.00"), tmp_path / "files"
+    with pytest.raises(MoneyError, match="Nothing was offered"):
+        publish_files(folder.path, out, platform=platform, places=20)
+    assert not out.exists()
+    with closing(open_store(folder)) as store:
+        assert uploaded(store, platform) == 0
+        with store.read() as connection:
+            assert published_on(connection) == set()
+            assert standing(connection, folder).bound.minor == 0
+    assert publish_files(folder.path, out, platform=platform, places=1).sittings == 1
+
+
+def test_files_that_cannot_be_written_set_nothing_aside(tmp_path: Path) -> None:
+    folder = _campaign(tmp_path / "campaign", cap="10.00")
+    (tmp_path / "taken").write_text("no folder", encoding="utf-8")
+    with pytest.raises(NotOffered, match=r"set aside for it are free again\. .*cannot be written"):
+        publish_files(folder.path, tmp_path / "taken" / "files", platform="label-studio", places=1)
+    with closing(open_store(folder)) as store, store.read() as connection:
+        assert standing(connection, folder).bound.minor == 0
 
 
 def test_from_eighty_percent_of_the_cap_the_runner_is_warned(tmp_path: Path) -> None:

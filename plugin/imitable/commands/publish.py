@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -111,14 +110,15 @@ def publish_files(directory: Path, out: Path, *, platform: str, places: int | No
     from imitable.platforms.mturk import files as mturk
 
     write = {"label-studio": label_studio.write_files, "mturk": mturk.write_files}[platform]
+    now = datetime.now(UTC)
     with built(directory, as_configured=True) as (folder, store):
         with in_turn(store, folder, "publish", busy=BUSY):
-            done = write(folder, store, out, places=places)
+            would = write(folder, store, out, places=places, dry_run=True)
+            aside = set_aside(store, folder, platform, would.sittings, now=now)
             try:
-                set_aside(store, folder, platform, done.sittings, now=datetime.now(UTC))
-            except MoneyError:
-                shutil.rmtree(out)
-                raise
+                done = write(folder, store, out, places=places)
+            except ImitableError as error:  # there are no files, or all of them
+                raise _failed(store, platform, aside, NotOffered(str(error))) from error
             with store.write() as connection:
-                note_open(connection, platform, now=datetime.now(UTC))
+                note_open(connection, platform, now=now)
         return done

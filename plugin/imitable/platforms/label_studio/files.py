@@ -22,33 +22,39 @@ from imitable.platforms.label_studio.drawing import labelling_config, round_data
 from imitable.store import Store, tables
 
 
-def write_files(folder: Folder, store: Store, out: Path, *, places: int | None) -> Published:
+def write_files(folder: Folder, store: Store, out: Path, *, places: int | None, dry_run: bool = False) -> Published:
     """Write tasks.json, config.xml and how-to-import.md into the new folder `out`; the same call writes the same files.
 
-    They are for the accounts of campaign.toml, or for `places` annotators without names. Raises PlatformError, also
-    when the campaign stands in a project already.
+    They are for the accounts of campaign.toml, or for `places` annotators without names. With `dry_run` nothing is
+    written, kept or noted. Raises PlatformError, also when the campaign stands in a project already.
     """
     refuse_twice(folder, store, by_hand=True)
     folder = as_plain(folder)
     refuse_present(out)
     who = _who(folder, places)
-    content, words = read_content(store, folder.texts()), folder.texts()
-    made = reserve(store, folder, content, platform=names.PLATFORM, names=who, share_items=True, now=datetime.now(UTC))
-    note_tasks(store, folder, made)
+    words, now = folder.texts(), datetime.now(UTC)
+    content = read_content(store, words)
+    made = reserve(
+        store, folder, content, platform=names.PLATFORM, names=who, share_items=True, now=now, dry_run=dry_run
+    )
     rounds = [round_data(folder, content, words, one, asked) for one in made for asked in one.rounds]
+    offer = Published(
+        what=f"{len(rounds)} tasks for {len(who)} annotators, one round each, without answers",
+        files=(),
+        next_step=f"import them as {out / 'how-to-import.md'} says, and later: imitable collect {folder.path} "
+        "--from-file EXPORT.json",
+        sittings=len(who),
+    )
+    if dry_run:
+        return offer
+    note_tasks(store, folder, made)
     how = files("imitable_templates.label_studio").joinpath("how-to-import.md").read_text(encoding="utf-8")
     parts = {
         "tasks.json": json.dumps([{"data": data} for data in rounds], ensure_ascii=False, indent=1) + "\n",
         "config.xml": labelling_config(folder, words),
         "how-to-import.md": how.replace("CAMPAIGN", str(folder.path)),
     }
-    return Published(
-        what=f"{len(rounds)} tasks for {len(who)} annotators, one round each, without answers",
-        files=write_parts(out, parts),
-        next_step=f"import them as {out / 'how-to-import.md'} says, and later: imitable collect {folder.path} "
-        "--from-file EXPORT.json",
-        sittings=len(who),
-    )
+    return replace(offer, files=write_parts(out, parts))
 
 
 def refuse_twice(folder: Folder, store: Store, *, by_hand: bool) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.resources import files
@@ -62,18 +62,18 @@ def field_of(at: int) -> str:
     return f"guess_{at}"
 
 
-def write_files(folder: Folder, store: Store, out: Path, *, places: int | None) -> Published:
+def write_files(folder: Folder, store: Store, out: Path, *, places: int | None, dry_run: bool = False) -> Published:
     """Write batch.csv, template.html and how-to-upload.md into the new folder `out`; the same call writes the same.
 
-    Raises PlatformError, also where a page would be longer than the protocol lets it be.
+    With `dry_run` nothing is written, kept or noted. Raises PlatformError, also where a page would be longer than the
+    protocol lets it be.
     """
     refuse_present(out)
     settings = folder.config.platform.mturk
     count = places or (settings.places if settings else 0)
     if not count:
         raise PlatformError("Say with --links how many HITs there are to be, or in campaign.toml, [platform.mturk].")
-    beyond = [level for level in folder.config.episode.levels if level not in ("text", "examples")]
-    if beyond:
+    if beyond := folder.config.episode.beyond:
         raise PlatformError(
             f"Level '{beyond[0]}' is shown by our own page alone. Set [episode] levels to text or examples, or let "
             f"workers come there: imitable publish {folder.path} --platform mturk"
@@ -90,6 +90,15 @@ def write_files(folder: Folder, store: Store, out: Path, *, places: int | None) 
             f"The page of a HIT comes to {longest} bytes, and {_LONGEST} are the most. Nothing was written. Set "
             "[sitting] episodes in campaign.toml to fewer targets, or [episode] practice to fewer rounds."
         )
+    offer = Published(
+        what=f"a batch of {len(rows)} HITs, one worker each, without answers",
+        files=(),
+        next_step=f"upload them as {out / 'how-to-upload.md'} says, and later: imitable collect {folder.path} "
+        "--from-file RESULTS.csv",
+        sittings=len(rows),
+    )
+    if dry_run:
+        return offer
     made = reserve(store, folder, content, platform="mturk", names=who, share_items=True, now=now)
     note_tasks(store, folder, made)
     how = files("imitable_templates.mturk").joinpath("how-to-upload.md").read_text(encoding="utf-8")
@@ -101,13 +110,7 @@ def write_files(folder: Folder, store: Store, out: Path, *, places: int | None) 
             "how-to-upload.md": how.replace("CAMPAIGN", str(folder.path)),
         },
     )
-    return Published(
-        what=f"a batch of {len(rows)} HITs, one worker each, without answers",
-        files=written,
-        next_step=f"upload them as {out / 'how-to-upload.md'} says, and later: imitable collect {folder.path} "
-        "--from-file RESULTS.csv",
-        sittings=len(rows),
-    )
+    return replace(offer, files=written)
 
 
 def _csv(rows: list[tuple[str, str]]) -> str:
