@@ -10,14 +10,14 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from imitable.campaign import Folder
 from imitable.errors import MoneyError
 from imitable.money.amounts import read_money
 from imitable.money.fairness import fairness
 from imitable.money.ledger import statement
-from imitable.store import open_store, tables
+from imitable.store import money_tables, open_store, tables
 from imitable.testing import invented_campaign
 from imitable_aggregation import scoring
 from playing import Table
@@ -100,6 +100,21 @@ def test_nothing_is_paid_without_the_total_and_everything_once_with_it(played: t
     assert "Nothing is due." in again.stderr
     assert f"paid so far {due} USD" in run("pay", folder.path).stdout
     assert {row["attempts"] for row in _lines(folder).values() if row["amount_minor"] != "0"} == {"1"}
+
+
+def test_lines_of_books_from_before_the_rule_stood_beside_them_are_shown(played: tuple[Folder, list[int]]) -> None:
+    folder, _ = played
+    run("ledger", folder.path)
+    with closing(open_store(folder)) as store, store.write() as connection:
+        obligations = money_tables.obligations
+        for row in connection.execute(select(obligations)).all():
+            older = {name: fact for name, fact in row.facts.items() if name not in ("base", "per_point")}
+            this = obligations.c.obligation_id == row.obligation_id
+            connection.execute(update(obligations).where(this).values(facts=older, amount=row.amount or 5))
+    shown = run("pay", folder.path)
+    assert shown.returncode == 0, shown.stderr
+    assert "ended_by stopped, rounds 3, of 10" in " ".join(shown.stdout.split())
+    assert "held_out 4, points_above_par" in " ".join(shown.stdout.split())
 
 
 def test_more_is_owed_by_a_written_decision_only(played: tuple[Folder, list[int]]) -> None:

@@ -132,10 +132,10 @@ def show_standing(standing: Standing) -> None:
 
 
 def _why(facts: Mapping[str, object]) -> str:
-    """What an amount was computed from, or what a platform said, in a few words."""
-    if "rounds" in facts:
+    """What an amount was computed from, or what a platform said, in a few words; older books name no rule."""
+    if "base" in facts:
         return f"{facts['ended_by']}, {facts['rounds']} of {facts['of']} rounds of {facts['base']}"
-    if "points_above_par" in facts:
+    if "per_point" in facts:
         points = float(str(facts["points_above_par"]))
         return f"{points:+.2f} points over {facts['held_out']} rounds without answers, {facts['per_point']} each"
     return ", ".join(f"{key} {value}" for key, value in facts.items())
