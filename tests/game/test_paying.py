@@ -9,6 +9,7 @@ import pytest
 from imitable.campaign import Pay
 from imitable.game.paying import bonus_said, earned_said, pay_said
 from imitable.game.views import Done, Landing, Round
+from imitable.store import in_part
 from imitable_templates.texts import texts
 from playing import Table
 
@@ -39,7 +40,7 @@ def test_whom_a_platform_sent_is_told_that_the_platform_pays() -> None:
 
 def test_without_pay_nothing_is_promised() -> None:
     assert pay_said(Pay(), texts(), platform="web") == bonus_said(Pay(), texts()) == ""
-    assert earned_said(Pay(), texts(), platform="web", stopped=False) == ""
+    assert earned_said(Pay(), texts(), platform="web", part=False) == ""
 
 
 def test_a_personal_link_says_the_pay_and_the_first_round_without_answers_the_bonus(table: Set) -> None:
@@ -88,10 +89,21 @@ def test_of_an_open_campaign_only_those_with_a_link_of_their_own_are_told_of_pay
 
 
 def test_on_a_platform_the_last_page_names_the_site_that_pays() -> None:
-    said = earned_said(Pay(base="3"), texts(), platform="prolific", stopped=False)
+    said = earned_said(Pay(base="3"), texts(), platform="prolific", part=False)
     assert said == "You are paid USD 3.00 for taking part. It is paid through the site where you found this task."
 
 
 def test_where_a_task_is_paid_whole_no_part_is_promised() -> None:
     assert pay_said(Pay(base="3"), texts(), platform="mturk").startswith("USD 3.00 for taking part. You are paid")
-    assert earned_said(Pay(base="3"), texts(), platform="mturk", stopped=True).startswith("You are paid USD 3.00 for")
+    said = [
+        earned_said(Pay(base="3"), texts(), platform="mturk", part=in_part("mturk", "stopped", rounds))
+        for rounds in (1, 0)
+    ]
+    assert said[0].startswith("You are paid USD 3.00 for")
+    assert "the part that you did" in said[1], "nothing is owed to who stopped at once"
+
+
+@pytest.mark.parametrize("platform", ["web", "prolific", "mturk"])
+def test_who_was_cut_short_before_the_first_round_is_not_promised_the_whole(platform: str) -> None:
+    assert in_part(platform, "closed", 0)
+    assert in_part(platform, "closed", 1) == (platform == "web")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from imitable.errors import PlatformError
+from imitable.game.views import Done
 from imitable.money.amounts import Money
 from imitable.money.earned import Owed
 from imitable.money.ledger import Line, decide, oblige
@@ -177,12 +178,23 @@ def test_work_without_our_receipt_of_another_worker_or_not_handed_in_is_not_paid
 
 
 def test_who_stops_is_paid_the_whole_and_who_stops_at_once_nothing(till: Till) -> None:
-    _, some = till.here.finish(rounds=2, stop=True)
-    _, none = till.here.finish(rounds=0, stop=True)
+    (some, some_page), (none, no_page) = (_stopped(till.here, rounds) for rounds in (2, 0))
+    assert some_page.pay.startswith("You are paid USD 3.00 for taking part.")
+    assert no_page.pay.startswith("Of the USD 3.00 for the whole sitting, you are paid the part that you did.")
     till.pay()
     assert [one for one in till.paid() if one[1] == "reward"] == [(some, "reward", 300)]
     assert till.lines()[none, "partial"].amount.minor == 0
     assert [kind for kind, _ in till.here.found()] == ["not played"]
+
+
+def _stopped(here: OnMTurk, rounds: int) -> tuple[str, Done]:
+    """An assignment that was stopped after so many rounds and handed in, and its last page."""
+    _, assignment, query = here.accept()
+    done = here.play(query, rounds=rounds, stop=True)
+    assert done is not None
+    assert done.finish is not None
+    here.there.submit(assignment, {key: value for key, value in done.finish.fields if key != "assignmentId"})
+    return assignment, done
 
 
 def test_what_was_approved_there_or_by_itself_counts_as_paid_and_what_was_rejected_does_not(till: Till) -> None:

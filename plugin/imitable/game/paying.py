@@ -34,11 +34,10 @@ def bonus_said(pay: Pay, words: Texts) -> str:
     return words.plain("pay.bonus_now", amount=_amount(pay.bonus_per_point, pay, words))
 
 
-def earned_said(pay: Pay, words: Texts, *, platform: str, stopped: bool) -> str:
-    """What a sitting that is over earns and who pays it, in a few sentences; empty when [pay] states nothing."""
+def earned_said(pay: Pay, words: Texts, *, platform: str, part: bool) -> str:
+    """What a sitting that is over earns, the whole or its `part`, and who pays it; empty when [pay] states nothing."""
     said = []
     if Decimal(pay.base) > 0:
-        part = stopped and platform not in WHOLE_ONLY
         said.append(words.plain("pay.earned_part" if part else "pay.earned", amount=_amount(pay.base, pay, words)))
     if Decimal(pay.bonus_per_point) > 0:
         said.append(words.plain("pay.earned_bonus", amount=_amount(pay.bonus_per_point, pay, words)))

@@ -213,17 +213,17 @@ class Showing:
             return ""
         return bonus_said(promised(connection, config.pay, sitting.pay_rule), self.texts)
 
-    def _earned(self, connection: Connection, sitting: Record) -> str:
-        """What is paid for a sitting that is over; empty for who came by the open link."""
+    def _earned(self, connection: Connection, sitting: Record, guesses: int) -> str:
+        """What is paid for a sitting that is over, after so many guesses; empty for who came by the open link."""
         links = tables.links.c
         mine = select(links.platform_id).where(
             links.platform == sitting.platform, links.platform_id == sitting.assignment
         )
         if self.folder.config.platform.web.open and sitting.platform == "web" and not connection.execute(mine).first():
             return ""
-        stopped = in_part(sitting.platform, sitting.ended_by)
+        part = in_part(sitting.platform, sitting.ended_by, guesses)
         pay = promised(connection, self.folder.config.pay, sitting.pay_rule)
-        return earned_said(pay, self.texts, platform=sitting.platform, stopped=stopped)
+        return earned_said(pay, self.texts, platform=sitting.platform, part=part)
 
     def _history(self, episode: Record | Asked, rounds: Sequence[Answered], since: datetime | None) -> tuple[Past, ...]:
         polarity = self.content.targets[episode.target_id].polarity
@@ -276,13 +276,14 @@ class Showing:
         shown = [(row, answered(connection, row.episode_id)) for row in played]
         sitting = find_sitting(connection, sitting_id)
         assert sitting is not None  # noqa: S101  # whoever is shown its end has one
+        guesses = sum(len(rounds) for _, rounds in shown)
         return Done(
             episodes=sum(row.completed_at is not None for row in played),
-            guesses=sum(len(rounds) for _, rounds in shown),
+            guesses=guesses,
             points=sum(points_of(rounds, self.content.targets[row.target_id].polarity) for row, rounds in shown),
             best_possible=sum(scoring.TOP for _, rounds in shown for one in rounds if one.truth is not None),
             stopped=sitting.ended_by == "stopped",
             nothing_left=sitting.ended_at is None,
-            pay="" if sitting.ended_at is None else self._earned(connection, sitting),
+            pay="" if sitting.ended_at is None else self._earned(connection, sitting, guesses),
             finish=None if sitting.ended_at is None else finish_of(self.folder, sitting),
         )

@@ -9,7 +9,6 @@ from decimal import Decimal
 from sqlalchemy import Connection, exists, func, or_, select
 
 from imitable.campaign import Folder, Pay
-from imitable.campaign.running import WHOLE_ONLY
 from imitable.money.amounts import Money, digits, read_money
 from imitable.store import in_part, promised, tables
 from imitable_aggregation import scoring
@@ -63,7 +62,7 @@ def earned(connection: Connection, folder: Folder, *, pay: Pay | None = None) ->
         if not rounds and row.ended_by != "stopped":
             continue  # reserved, and closed before its annotator came
         facts: dict[str, object] = {"ended_by": row.ended_by, "rounds": rounds, "of": whole, "base": rule.base}
-        if in_part(row.platform, row.ended_by) and not (rounds and row.platform in WHOLE_ONLY):
+        if in_part(row.platform, row.ended_by, rounds):
             part = min(Decimal(1), Decimal(rounds) / Decimal(whole))
             yield Owed(*who, "partial", base.share(part), facts)
         else:

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from imitable.campaign import Pay
+from imitable.campaign.running import WHOLE_ONLY
 from imitable.store.engine import insert_once
 from imitable.store.tables import pay_rules
 
@@ -36,10 +37,14 @@ def promised(connection: Connection, pay: Pay, name: str | None) -> Pay:
     return pay.model_copy(update=kept)
 
 
-def in_part(platform: str, ended_by: str) -> bool:
-    """Whether a sitting that ended so earns its share of the rounds, and not the whole.
+def in_part(platform: str, ended_by: str, rounds: int) -> bool:
+    """Whether a sitting that ended so, after so many rounds, earns its share of them, and not the whole.
 
     So do those that were stopped, and those of links that we closed: there nobody can tell who was playing at that
-    moment from who had left long before.
+    moment from who had left long before. A platform that pays no parts pays the whole from the first round on; before
+    it, nobody earns anything.
     """
-    return ended_by == "stopped" or (ended_by == "closed" and platform == "web")
+    if not rounds:
+        return True
+    cut = ended_by == "stopped" or (ended_by == "closed" and platform == "web")
+    return cut and platform not in WHOLE_ONLY

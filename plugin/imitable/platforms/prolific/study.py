@@ -98,7 +98,7 @@ def _description(folder: Folder, words: Texts) -> str:
 
 def _why_return(folder: Folder, words: Texts) -> str:
     """What somebody who stopped early reads when Prolific asks for the submission back."""
-    return earned_said(folder.config.pay, words, platform="prolific", stopped=True) or words.plain("page.stop")
+    return earned_said(folder.config.pay, words, platform="prolific", part=True) or words.plain("page.stop")
 
 
 def find(api: Api, folder: Folder, account: Account) -> Row | None:
