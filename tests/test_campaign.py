@@ -73,6 +73,16 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
         '[platform.mturk]\nworker_sites = "https://a.example"\n[episode]',
         r"key 'mturk\.worker_sites': must be a valid list \(it is 'https://a\.example'\)",
     ),
+    "values that nothing is compared with": (
+        "[episode]",
+        '[[platform.mturk.qualifications]]\ntype = "3ABC"\nvalues = [100]\n[episode]',
+        r"table \[platform\], key 'mturk\.qualifications\.#1': Exists \(the default\) and DoesNotExist take no values",
+    ),
+    "a comparison with nothing": (
+        "[episode]",
+        '[[platform.mturk.qualifications]]\ntype = "country"\ncomparator = "In"\n[episode]',
+        r"key 'mturk\.qualifications\.#1': .* every other comparator needs values or countries",
+    ),
     "a code with a space": (
         "[episode]",
         '[platform.prolific]\ncompletion_code = "C 1"\n[episode]',

@@ -234,7 +234,7 @@ WRONG = [
         r"guards is 'All', which is not one of Accept",
     ),
     (
-        '[[platform.mturk.qualifications]]\ntype = "adult"\ncomparator = "Bigger"',
+        '[[platform.mturk.qualifications]]\ntype = "adult"\ncomparator = "Bigger"\nvalues = [1]',
         r"comparator is 'Bigger', which is not one of LessThan",
     ),
     (

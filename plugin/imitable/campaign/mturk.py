@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from imitable.campaign.addresses import WebAddress, origin
 from imitable.campaign.material import Table
@@ -21,6 +21,14 @@ class Qualification(Table):
     """For `country`: two letters each, such as "US", and "US-NY" for a part of one."""
     guards: str = "Accept"
     """What those who lack it cannot do: `Accept`, `PreviewAndAccept`, `DiscoverPreviewAndAccept`."""
+
+    @model_validator(mode="after")
+    def _is_compared_with_something(self) -> Qualification:
+        if (self.comparator in ("Exists", "DoesNotExist")) == bool(self.values or self.countries):
+            raise ValueError(
+                "Exists (the default) and DoesNotExist take no values; every other comparator needs values or countries"
+            )
+        return self
 
 
 class MTurk(Table):
