@@ -202,9 +202,94 @@ def test_a_target_without_anything_to_show_is_left_out_with_the_reason(tmp_path:
         (levels("telepathy"), r"level 'telepathy' is not one of text, examples, neighbours, upstream, downstream, "),
         (levels("consult") + '\n[readings]\nunits = ["mlp.9/1"]', r"names 'mlp.9/1', which stories260K has not"),
         (levels("consult") + "\n[readings]\nshow = 9", r"table \[readings\], key 'show'"),
+        (levels("consult") + '\n[readings]\nunits = ["mlp.0/²"]', r"names 'mlp.0/²', which stories260K has not"),
+        (levels("probes") + '\n[readings]\nprobes = ["my p.safetensors"]', r"'my p' cannot stand in a target's id"),
     ],
 )
 def test_mistakes_are_said_with_what_to_do(tmp_path: Path, more: str, said: str) -> None:
     directory = campaign(tmp_path / "c", sites='["mlp.2"]', chosen="units = [3]", more=more)
     with pytest.raises(CampaignError, match=said):
         build(directory)
+
+
+PROBE = torch.randn(3, 64, generator=torch.Generator().manual_seed(1)).numpy()
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        ("probe", levels("probes") + '\n[readings]\nprobes = ["p.safetensors"]'),
+        ("direction", levels("probes") + '\n[readings]\nprobes = ["p.safetensors"]'),
+        ("probe", levels("consult", "probes") + '\n[readings]\nprobes = ["p.safetensors"]\nunits = ["probe.3.p/0"]'),
+    ],
+)
+def test_no_level_shows_a_target_under_another_name(tmp_path: Path, kind: str, more: str) -> None:
+    chosen = f'kind = "{kind}"\nfile = "p.safetensors"\nname = "mine"\nunits = [0]'
+    directory = campaign(tmp_path / "c", sites="[]", chosen=chosen, more=more)
+    write_vectors(directory / "p.safetensors", weight=PROBE, metadata={"layer": "3"})
+    if "consult" in more:  # nothing is left to ask for
+        with pytest.raises(ImitableError, match="there is nothing to read at level consult"):
+            build(directory)
+        return
+    build(directory)
+    [panel] = by_target(directory).values()
+    assert [gauge.unit for gauge in panel["probes"]] == ["stories260K/probe.3.p/1", "stories260K/probe.3.p/2"]
+    assert max(one["r2"] for one in report(directory)["readings"]) < 0.9
+
+
+def test_a_copy_of_a_target_in_another_file_is_refused(tmp_path: Path) -> None:
+    more = levels("probes") + '\n[readings]\nprobes = ["copy.safetensors"]'
+    chosen = 'kind = "probe"\nfile = "p.safetensors"\nunits = [0, 1]'
+    directory = campaign(tmp_path / "c", sites="[]", chosen=chosen, more=more)
+    write_vectors(directory / "p.safetensors", weight=PROBE, metadata={"layer": "3"})
+    write_vectors(directory / "copy.safetensors", weight=-2 * PROBE[1:2], metadata={"layer": "3"})
+    with pytest.raises(ImitableError, match=r"probe\.3\.copy/0 would be shown .* it is a copy of the target .*/1"):
+        build(directory)
+
+
+def test_a_neuron_of_the_first_block_has_a_table_of_itself_and_the_rest(tmp_path: Path) -> None:
+    directory = campaign(tmp_path / "c", sites='["mlp.0"]', chosen="units = [3, 4]", more=levels("weights"))
+    build(directory)
+    for panel in by_target(directory).values():
+        assert [gauge.chosen_by for gauge in panel["weights"]] == ["token", "rest"]
+
+
+def test_the_larger_the_sum_the_larger_the_truth_on_either_side_of_a_probe(tmp_path: Path) -> None:
+    chosen = 'kind = "probe"\nfile = "p.safetensors"\npolarity = "neg"'
+    directory = campaign(tmp_path / "c", sites="[]", chosen=chosen, more=levels("weights"))
+    write_vectors(directory / "p.safetensors", weight=PROBE[:2], metadata={"layer": "2"})
+    build(directory)
+    records = read_build(directory / "build")
+    truths = {answer.item_id: answer.truth for answer in records["truths"]}
+    for target in records["targets"]:
+        mine = {item.item_id for item in records["items"] if item.target_id == target.target_id}
+        rows = [
+            (sum(row[1] for row in one.values), truths[one.item_id])
+            for one in records["readings"]
+            if one.item_id in mine
+        ]
+        seen = np.array(sorted(rows))[:, 1]
+        assert (np.diff(seen) >= 0).all()
+        assert seen[-1] > seen[0]
+
+
+def test_a_probe_that_is_read_may_not_change(tmp_path: Path) -> None:
+    more = levels("probes") + '\n[readings]\nprobes = ["p.safetensors"]'
+    directory = campaign(tmp_path / "c", sites='["mlp.2"]', chosen="units = [3, 4]", more=more)
+    write_vectors(directory / "p.safetensors", weight=PROBE, metadata={"layer": "3"})
+    build(directory)
+    write_vectors(directory / "p.safetensors", weight=2 * PROBE, metadata={"layer": "3"})
+    [problem] = verify(directory).problems
+    assert "p.safetensors is not the file that was built from. Put the old one back" in problem
+
+
+def test_building_leaves_torch_its_threads(tmp_path: Path) -> None:
+    directory = campaign(
+        tmp_path / "c", sites='["mlp.2"]', chosen="units = [3, 4]", more=levels("neighbours", "weights")
+    )
+    torch.set_num_threads(2)
+    try:
+        build(directory)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)

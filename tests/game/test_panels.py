@@ -90,7 +90,7 @@ def test_a_player_who_consults_sees_what_he_asked_for_as_often_as_he_may(seated:
     assert view.readings is not None
     assert view.readings.looks_left == 2
     assert all(meter.value is None for meter in view.readings.meters)
-    for place, left in (("3", 1), ("3", 1), ("0", 0), ("5", 0), ("99", 0), ("-1", 0), ("²", 0)):
+    for place, left in (("3", 1), ("3", 1), ("0", 0), ("5", 0), ("99", 0), ("-1", 0), ("²", 0), ("9" * 5000, 0)):
         after = seated.game.look(token, view.round_id, place)
         assert isinstance(after, Round)
         assert after.readings is not None

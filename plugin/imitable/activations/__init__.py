@@ -9,8 +9,7 @@ from imitable.activations.models import Loaded, load_model, scan_dtype
 from imitable.activations.moments import Moments, merged
 from imitable.activations.running import Work
 from imitable.activations.shards import Shard, joined, save_arrays
-from imitable.activations.sites import Site, Tap
-from imitable.activations.stream import Stream
+from imitable.activations.sites import Coordinates, Site, Tap
 from imitable.activations.together import Together, correlations
 from imitable.activations.windows import FOCUS_AFTER, Window, special_tokens, windows
 from imitable.activations.wiring import Joins, Wiring, strength
@@ -19,6 +18,7 @@ from imitable.activations.workers import RayWorkers, Threads, Workers
 __all__ = [
     "FOCUS_AFTER",
     "Anatomy",
+    "Coordinates",
     "Fingerprint",
     "Joins",
     "Loaded",
@@ -26,7 +26,6 @@ __all__ = [
     "RayWorkers",
     "Shard",
     "Site",
-    "Stream",
     "Tap",
     "Text",
     "Threads",

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from imitable.campaign.addresses import WebAddress
 from imitable.campaign.limits import Limits, Network
-from imitable.campaign.material import Table
+from imitable.campaign.material import Table, Targets
 from imitable.campaign.mturk import MTurk
 
 LEVELS = ("text", "examples", "neighbours", "upstream", "downstream", "probes", "consult", "weights")
@@ -64,6 +64,11 @@ class Episode(Table):
         return self.practice + self.held_out + len(self.checks) + len(self.repeats)
 
     @property
+    def beyond(self) -> list[str]:
+        """The levels that show more of the model than the target: all but `text` and `examples`."""
+        return [level for level in self.levels if level not in ("text", "examples")]
+
+    @property
     def open_until(self) -> int:
         """The last trial whose answer is shown after the guess, checks before it included; 0 where there is none."""
         drawn = [trial for trial in range(1, self.rounds + 1) if trial not in {*self.checks, *self.repeats}]
@@ -114,6 +119,12 @@ class Readings(Table):
     and `downstream`."""
     looks: int = Field(default=3, ge=1)
     """Units that a player may look up in a round, at level `consult`."""
+
+    @model_validator(mode="after")
+    def _probes_can_be_named(self) -> Readings:
+        for file in self.probes:
+            Targets(kind="probe", file=file)
+        return self
 
 
 class Sitting(Table):

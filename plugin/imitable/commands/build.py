@@ -13,6 +13,7 @@ from imitable.commands.drawing import LeftOut, draw_targets
 from imitable.commands.gathering import prepare
 from imitable.commands.progress import Progress, silent
 from imitable.commands.readings import with_readings
+from imitable.commands.unchanged import probe_hashes
 from imitable.commands.work import working
 from imitable.errors import BuildError, CampaignError
 from imitable.rounds import MadeTarget
@@ -143,6 +144,7 @@ def _make(
         "left_out": [asdict(one) for one in left_out],
         "notes": notes,
         "readings": readings,
+        "probes": probe_hashes(folder),
     }
     return made, report
 

@@ -61,6 +61,20 @@ def _as_arrays(_number: int, _shard: Shard, result: dict[str, Any]) -> Arrays:
     }
 
 
+def sampled(asked: Asked, purpose: str, tokens: int) -> list[Shard]:
+    """Windows of about so many tokens in all, drawn at random, in a few shards; a corpus that is no larger, whole."""
+    prepared = asked.prepared
+    if prepared.tokens <= tokens:
+        return list(prepared.shards)
+    share = tokens / prepared.tokens
+    parts = []
+    for number, shard in enumerate(prepared.shards):
+        rng = generator_for(asked.folder, purpose, prepared.loaded.model_id, number)
+        parts.append(shard.only(rng.random(len(shard)) < share))
+    size = -(-len(parts) // _PIECES)
+    return [joined(parts[start : start + size]) for start in range(0, len(parts), size)]
+
+
 class Sample:
     """Some units on a sample of the corpus' windows; on all of them, where the corpus is small."""
 
@@ -72,16 +86,7 @@ class Sample:
 
     @cached_property
     def _shards(self) -> list[Shard]:
-        prepared = self._asked.prepared
-        if self.whole:
-            return list(prepared.shards)
-        share = SAMPLE_TOKENS / prepared.tokens
-        parts = []
-        for number, shard in enumerate(prepared.shards):
-            rng = generator_for(self._asked.folder, "sample", prepared.loaded.model_id, number)
-            parts.append(shard.only(rng.random(len(shard)) < share))
-        size = -(-len(parts) // _PIECES)
-        return [joined(parts[start : start + size]) for start in range(0, len(parts), size)]
+        return sampled(self._asked, "sample", SAMPLE_TOKENS)
 
     @cached_property
     def read(self) -> list[dict[str, Floats]]:

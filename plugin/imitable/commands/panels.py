@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +12,6 @@ import numpy.typing as npt
 
 from imitable.activations import (
     Joins,
-    Shard,
     Site,
     Together,
     Wiring,
@@ -23,9 +23,10 @@ from imitable.activations import (
 )
 from imitable.campaign import Targets
 from imitable.commands.asked import Asked
-from imitable.commands.gathering import Prepared, generator_for
+from imitable.commands.choosing import sampled
+from imitable.commands.gathering import Prepared
 from imitable.errors import CampaignError
-from imitable.rounds import Gauge, MadeTarget, PlayedTarget, in_turn, strongest
+from imitable.rounds import REST, TOKEN, Gauge, MadeTarget, PlayedTarget, in_turn, strongest
 from imitable.targets import TargetId, read_decoder
 
 Doubles = npt.NDArray[np.float64]
@@ -39,8 +40,6 @@ _FEW = 9
 _CONSULTED = 12
 """Units that level `consult` offers where campaign.toml names none."""
 
-TOKEN, REST = "token", "rest"
-
 
 @dataclass
 class Surroundings:
@@ -53,9 +52,12 @@ class Surroundings:
     """Sites of the targets, all neurons, and the probes that are read."""
     neurons: list[Site] = field(init=False)
     """Of every block that has any."""
+    probes: list[Site] = field(init=False)
+    """Those of [readings] probes."""
     wiring: Wiring = field(init=False)
     played: frozenset[tuple[str, int]] = field(init=False)
-    """Units that are targets. None of them is ever read beside another: that would tell its truths."""
+    """Units that are targets, by whatever name of their site. None of them is ever read beside another: that would tell
+    its truths."""
 
     def __post_init__(self) -> None:
         anatomy = self.prepared.anatomy
@@ -63,21 +65,32 @@ class Surroundings:
         self.sites = {site.name: site for site in self.neurons}
         for table in self.tables:
             self.sites |= table.sites
+        config = self.tables[0].folder.config
+        self.probes = [self._probe(file) for file in config.readings.probes]
         self.wiring = Wiring(self.prepared.loaded, anatomy)
-        self.played = frozenset((one.target.site, one.target.unit) for one in self.made)
+        place = {name: (site.tap, site.file_hash) for name, site in self.sites.items()}  # a file may have several names
+        targets = {(place[one.target.site], one.target.unit) for one in self.made}
+        self.played = frozenset((name, unit) for name, at in place.items() for where, unit in targets if where == at)
         self._joins: dict[str, Joins | None] = {}
         self._correlated: tuple[dict[str, Doubles], dict[str, Doubles]] | None = None
 
-    def joins(self, target: PlayedTarget) -> tuple[Joins, int] | None:
-        """How a target is joined to the stream, and its row there; None where that is not known."""
+    def _probe(self, file: str) -> Site:
+        folder = self.tables[0].folder
+        table = Targets(kind="probe", file=file)
+        [site] = find_sites(self.prepared.loaded, self.prepared.anatomy, table, base=folder.path)
+        if self.sites.setdefault(site.name, site).file_hash != site.file_hash:
+            raise CampaignError(f"[readings] probes and [[targets]] mean two files by {site.name}. Rename one of them.")
+        return site
+
+    def joins(self, target: PlayedTarget) -> Joins | None:
+        """How the units of a target's site are joined to the stream; None where that is not known."""
         if target.site not in self._joins:
             table = next(one for one in self.tables if target.site in one.sites)
             decoder = None
             if target.kind == "latent":
                 decoder = read_decoder(table.folder.path / Path(table.table.file or "").expanduser())
             self._joins[target.site] = self.wiring.of(self.sites[target.site], decoder)
-        found = self._joins[target.site]
-        return None if found is None else (found, target.unit)
+        return self._joins[target.site]
 
     def correlated(self) -> tuple[dict[str, Doubles], dict[str, Doubles]]:
         """By site: the correlation of every target, in order, with all units (targets, width); units' deviations."""
@@ -87,28 +100,20 @@ class Surroundings:
                 units[one.target.site] = (*units.get(one.target.site, ()), one.target.unit)
             chosen = Work(tuple(self.sites[name] for name in units), units, self.prepared.dtype)
             others = {site.name: site for site in (*self.neurons, *chosen.sites)}
-            work, shards = Together(chosen, tuple(others.values())), self._sample()
-            progress, total = self.tables[0].progress, sum(len(shard.tokens) for shard in shards)
-            results = []
-            with progress("Finding what is active together", total) as advance:
-                for shard, result in zip(shards, self.prepared.workers.map(work, shards), strict=True):
-                    results.append(result)
-                    advance(len(shard.tokens))
-            found, deviations = correlations(results)
+            found, deviations = correlations(self._summed(Together(chosen, tuple(others.values()))))
             rows = [(name, unit) for name, each in units.items() for unit in each]
             order = [rows.index((one.target.site, one.target.unit)) for one in self.made]
             self._correlated = {name: each[order] for name, each in found.items()}, deviations
         return self._correlated
 
-    def _sample(self) -> list[Shard]:
-        prepared, folder = self.prepared, self.tables[0].folder
-        share = min(1.0, SAMPLE_TOKENS / prepared.tokens)
-        parts = []
-        for number, shard in enumerate(prepared.shards):
-            rng = generator_for(folder, "together", prepared.loaded.model_id, number)
-            part = shard.only(rng.random(len(shard)) < share)
-            parts += [part] if len(part) else []
-        return parts
+    def _summed(self, work: Together) -> Iterator[dict[str, Doubles]]:
+        """The sums of a sample's shards, one after the other."""
+        shards = sampled(self.tables[0], "together", SAMPLE_TOKENS)
+        total = sum(len(shard.tokens) for shard in shards)
+        with self.tables[0].progress("Finding what is active together", total) as advance:
+            for shard, sums in zip(shards, self.prepared.workers.map(work, shards), strict=True):
+                yield sums
+                advance(len(shard.tokens))
 
 
 def gauges_of(around: Surroundings, at: int, level: str) -> list[Gauge]:
@@ -136,10 +141,10 @@ def _ranked(around: Surroundings, at: int, level: str, *, most: int) -> dict[str
         near = around.sites[target.site] if site.width >= _FEW else _neurons_at(around, site.layer)
         sites, names = [near] if near else [], ("direction", "co-activation")
     elif level == "upstream":
-        last = joined[0].after if joined else site.layer
+        last = joined.after if joined else site.layer
         sites, names = [each for each in around.neurons if each.layer < last], ("weight", "correlation")
     else:
-        first = joined[0].before if joined else site.layer + 1
+        first = joined.before if joined else site.layer + 1
         sites, names = [each for each in around.neurons if each.layer >= first], ("weight", "correlation")
     by_weight = {each.name: found for each in sites if (found := _joined(around, target, each, level)) is not None}
     together = {each.name: correlated[each.name][at] for each in sites}
@@ -151,18 +156,17 @@ def _ranked(around: Surroundings, at: int, level: str, *, most: int) -> dict[str
 
 def _joined(around: Surroundings, target: PlayedTarget, site: Site, level: str) -> Doubles | None:
     """How strongly a target is joined to each unit of a site (width,): cosine of what both write, or connection."""
-    joined = around.joins(target)
-    if joined is None:
+    joins = around.joins(target)
+    if joins is None:
         return None
-    joins, row = joined
     if level == "upstream":
         neurons = around.wiring.neurons(site.layer)
         if neurons is None or neurons.writes is None:
             return None
-        return _doubles(strength(joins.reads[:, [row]], neurons.writes)[0])
+        return _doubles(strength(joins.reads[:, [target.unit]], neurons.writes)[0])
     if joins.writes is None:
         return None
-    mine = joins.writes[[row]]
+    mine = joins.writes[[target.unit]]
     if level == "downstream":
         neurons = around.wiring.neurons(site.layer)
         return None if neurons is None else _doubles(strength(neurons.reads, mine)[:, 0])
@@ -188,10 +192,9 @@ def _neurons_at(around: Surroundings, layer: int) -> Site | None:
 
 def _weights(around: Surroundings, at: int, *, most: int) -> list[Gauge]:
     """The token itself, the neurons that add most to what the target reads, and the rest."""
-    target, joined = around.made[at].target, around.joins(around.made[at].target)
-    if joined is None:
+    target, joins = around.made[at].target, around.joins(around.made[at].target)
+    if joins is None:
         return []
-    joins, row = joined
     _, deviations = around.correlated()
     upstream = {
         site.name: each * deviations[site.name]
@@ -203,7 +206,7 @@ def _weights(around: Surroundings, at: int, *, most: int) -> list[Gauge]:
         neurons = around.wiring.neurons(around.sites[name].layer)
         assert neurons is not None  # noqa: S101  # `_joined` found its weights
         assert neurons.writes is not None  # noqa: S101
-        connection = tuple((joins.reads[:, row] @ neurons.writes[unit]).astype(float).tolist())
+        connection = tuple((joins.reads[:, target.unit] @ neurons.writes[unit]).astype(float).tolist())
         largest = max(connection, key=abs)
         found.append(
             Gauge(target.target_id, "weights", len(found), _id(around, (name, unit)), "weight", largest, connection)
@@ -213,16 +216,11 @@ def _weights(around: Surroundings, at: int, *, most: int) -> list[Gauge]:
 
 def _probes(around: Surroundings, target: PlayedTarget) -> list[Gauge]:
     folder = around.tables[0].folder
-    found: list[Gauge] = []
-    for file in folder.config.readings.probes:
-        table = Targets(kind="probe", file=file)
-        site = find_sites(around.prepared.loaded, around.prepared.anatomy, table, base=folder.path)[0]
-        if around.sites.setdefault(site.name, site).file_hash != site.file_hash:
-            raise CampaignError(f"[readings] probes and [[targets]] mean two files by {site.name}. Rename one of them.")
-        for unit in range(site.width):
-            if (site.name, unit) not in around.played:
-                name = _id(around, (site.name, unit))
-                found.append(Gauge(target.target_id, "probes", len(found), name, "probe", 0.0, ()))
+    units = [(site.name, unit) for site in around.probes for unit in range(site.width)]
+    found = [
+        Gauge(target.target_id, "probes", place, _id(around, unit), "probe", 0.0, ())
+        for place, unit in enumerate(unit for unit in units if unit not in around.played)
+    ]
     if len(found) > folder.config.readings.show:
         raise CampaignError(
             f"[readings] probes name {len(found)} probes that are not targets, and {folder.config.readings.show} can "
@@ -248,7 +246,7 @@ def _consulted(around: Surroundings, at: int) -> list[Gauge]:
     for text in named:
         name, _, index = text.rpartition("/")
         site = around.sites.get(name)
-        if site is None or not index.isdigit() or int(index) >= site.width:
+        if site is None or not re.fullmatch("[0-9]{1,9}", index) or int(index) >= site.width:
             raise CampaignError(
                 f"[readings] units names '{text}', which {around.prepared.loaded.model_id} has not. Write SITE/INDEX, "
                 'such as "mlp.3/117".'
@@ -261,8 +259,3 @@ def _consulted(around: Surroundings, at: int) -> list[Gauge]:
 
 def _id(around: Surroundings, unit: tuple[str, int]) -> str:
     return str(TargetId(around.prepared.loaded.model_id, *unit))
-
-
-def by_level(around: Surroundings, at: int, levels: Sequence[str]) -> Mapping[str, list[Gauge]]:
-    """The gauges of one target by level."""
-    return {level: gauges_of(around, at, level) for level in levels}

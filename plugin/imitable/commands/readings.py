@@ -8,21 +8,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from imitable.activations import Shard, Stream, Tap, Window, Work
+from imitable.activations import Coordinates, Shard, Site, Tap, Window, Work
 from imitable.commands.asked import Asked
 from imitable.commands.gathering import Prepared
-from imitable.commands.panels import REST, TOKEN, Surroundings, by_level
+from imitable.commands.panels import Surroundings, gauges_of
 from imitable.errors import BuildError
-from imitable.rounds import Gauge, MadeTarget, Reading, shown, told
+from imitable.rounds import REST, TOKEN, Gauge, MadeTarget, Reading, shown, told
 from imitable.targets import TargetId
 
 Floats = npt.NDArray[np.float64]
 
-PLAIN = ("text", "examples")
-"""Levels that show nothing of the model but the target."""
-
 _AT_ONCE = 2**14
 """Tokens that are run in one piece."""
+
+_COPY = 0.9999
+"""Correlation from which on two units are one."""
 
 
 @dataclass(frozen=True)
@@ -39,27 +39,31 @@ class Levelled:
 def with_readings(prepared: Prepared, tables: Sequence[Asked], made: Sequence[MadeTarget]) -> Levelled:
     """Add what the campaign's levels show to the targets of one model.
 
-    Raises BuildError where no target has anything to show at some level.
+    Raises BuildError where no target has anything to show at some level, and where a unit would be shown that is a copy
+    of a target.
     """
-    levels = [level for level in tables[0].folder.config.episode.levels if level not in PLAIN] if tables else []
+    levels = tables[0].folder.config.episode.beyond if tables else []
     if not levels or not made:
         return Levelled(list(made), [], [])
     around = Surroundings(prepared, tables, made)
-    panels = {one.target.target_id: by_level(around, at, levels) for at, one in enumerate(made)}
+    panels = {
+        one.target.target_id: {level: gauges_of(around, at, level) for level in levels} for at, one in enumerate(made)
+    }
     whole, lacking = [], []
     for one in made:
-        empty = [level for level in levels if len(panels[one.target.target_id][level]) == 0]
-        if empty:
-            lacking.append((one.target.target_id, _why(one, empty[0])))
-        else:
+        empty = next((level for level, panel in panels[one.target.target_id].items() if not panel), None)
+        if empty is None:
             whole.append(one)
+        else:
+            lacking.append((one.target.target_id, _why(one, empty)))
     if not whole:
         raise BuildError(
             f"No target can be played at every level: {lacking[0][0]} {lacking[0][1]}. Choose other sites in "
             "[[targets]], or take the level out of [episode] levels."
         )
-    items = _Items(around, whole)
-    items.run([gauge.unit for panel in panels.values() for each in panel.values() for gauge in each], levels)
+    shown_units = {gauge.unit for panel in panels.values() for each in panel.values() for gauge in each if gauge.unit}
+    items = _Items(around, whole, sorted(shown_units), stream="weights" in levels)
+    items.refuse_copies()
     found, report = [], []
     for one in whole:
         gauges, readings = [], []
@@ -94,9 +98,10 @@ def _why(one: MadeTarget, level: str) -> str:
 
 
 class _Items:
-    """The texts of some targets' items, each run once, and what was read at their focus tokens."""
+    """The texts of some targets' items, run once, and what was read at their focus tokens."""
 
-    def __init__(self, around: Surroundings, made: Sequence[MadeTarget]) -> None:
+    def __init__(self, around: Surroundings, made: Sequence[MadeTarget], units: Sequence[str], *, stream: bool) -> None:
+        """Reads `units`, by id; with `stream`, also what the targets read of the residual stream."""
         self.around, self.made = around, made
         self.first = Tap(around.prepared.anatomy.blocks[0].path, "input")
         """Where a token is what it is by itself."""
@@ -109,20 +114,60 @@ class _Items:
             (window.token_ids, position): row
             for row, (window, position) in enumerate((window, at) for window in windows for at in window.focusable)
         }
-        self.shards: list[Shard] = []
+        wanted = [TargetId.parse(unit) for unit in units]
+        chosen: dict[str, tuple[int, ...]] = {}
+        for unit in wanted:
+            chosen[unit.site] = (*chosen.get(unit.site, ()), unit.index)
+        sites = {name: around.sites[name] for name in chosen}
+        taps = self._taps() if stream else {}
+        for site in taps.values():
+            sites[site.name], chosen[site.name] = site, tuple(range(site.width))
+        read = self._read(windows, Work(tuple(sites.values()), chosen, "float32"))
+        self._caught = {tap: read[site.name] for tap, site in taps.items()}
+        self._columns = {str(unit): read[unit.site][:, chosen[unit.site].index(unit.index)] for unit in wanted}
+
+    def _taps(self) -> dict[Tap, Site]:
+        """The places of the residual stream that tables of weights are made of, as sites of its numbers."""
+        hidden = self.around.prepared.anatomy.hidden
+        joins = [self.around.joins(one.target) for one in self.made]
+        taps = dict.fromkeys([self.first, *(each.norm.tap for each in joins if each is not None)])
+        return {tap: Site(f"{tap.side} of {tap.module}", 0, tap, hidden, hidden, Coordinates()) for tap in taps}
+
+    def _read(self, windows: Sequence[Window], work: Work) -> dict[str, npt.NDArray[np.float32]]:
+        """By site: activations at the focus tokens, (rows, units)."""
+        shards: list[Shard] = []
         held: list[Window] = []
         for window in windows:
             held.append(window)
             if sum(len(each.token_ids) for each in held) >= _AT_ONCE:
-                self.shards.append(Shard.of(held))
+                shards.append(Shard.of(held))
                 held = []
-        self.shards += [Shard.of(held)] if held else []
-        self._columns: dict[str, npt.NDArray[np.float32]] = {}
-        self._caught: dict[Tap, npt.NDArray[np.float32]] = {}
+        shards += [Shard.of(held)] if held else []
+        parts: dict[str, list[npt.NDArray[np.float32]]] = {site.name: [] for site in work.sites}
+        prepared, progress = self.around.prepared, self.around.tables[0].progress
+        with progress("Reading what levels show", sum(len(shard.tokens) for shard in shards)) as advance:
+            for shard, read in zip(shards, prepared.workers.map(work, shards), strict=True):
+                for name, each in read.items():
+                    parts[name].append(each[shard.focusable])
+                advance(len(shard.tokens))
+        return {name: np.concatenate(each) for name, each in parts.items()}
 
     def of(self, one: MadeTarget) -> list[int]:
         """The row of every item's focus token."""
         return [self.rows[item.token_ids, item.position] for item in one.items]
+
+    def refuse_copies(self) -> None:
+        """Raise BuildError where a unit that is shown goes with a target as only a copy of it does."""
+        for one in self.made:
+            truths = np.array([answer.activation for answer in one.answers])
+            for unit in self._columns:
+                read = self._activations(one, [unit])[:, 0]
+                spread = read.std() * truths.std()
+                if spread > 0 and abs(((read - read.mean()) * (truths - truths.mean())).mean()) > _COPY * spread:
+                    raise BuildError(
+                        f"{unit} would be shown beside texts, and it is a copy of the target {one.target.target_id}, "
+                        "whose truths it would tell. Take one of them out of campaign.toml."
+                    )
 
     def read(self, one: MadeTarget, panel: Sequence[Gauge]) -> Floats:
         """(items, gauges, 1): what the gauges show, as it is shown."""
@@ -131,21 +176,19 @@ class _Items:
     def weighed(self, one: MadeTarget, panel: Sequence[Gauge]) -> tuple[Floats, list[Gauge]]:
         """(items, gauges, 1 + parts): activations and what each adds to what the target reads; weights to match.
 
-        Everything is scaled so that the largest activation of a unit, and the largest sum of a part, show as 10. The
-        second part of a gated unit that is played on its negative side is turned around, so that more is more.
+        Everything is scaled so that the largest activation of a unit, and the largest sum of a part, show as 10. What
+        is played on its negative side is turned around (of a gated unit the second part), so that more is more.
         """
-        found = self.around.joins(one.target)
-        assert found is not None  # noqa: S101  # its panel is not empty
-        joins, row = found
+        joins = self.around.joins(one.target)
+        assert joins is not None  # noqa: S101  # its panel is not empty
         units = [gauge.unit for gauge in panel if gauge.unit]
         at = self.of(one)
-        x, token = self._caught[joins.norm.tap][at], self._caught[self.first][at].astype(np.float64)
-        reads, size = joins.reads[:, row].astype(np.float64), joins.norm.size(x.astype(np.float64))[:, None]
-        whole = x @ reads.T / size + joins.bias[:, row]  # (items, parts)
-        turn = np.ones(len(reads))
-        if len(reads) == 2 and one.target.polarity == "neg":
-            turn[1] = -1
-        scale = turn * 10 / np.maximum(np.abs(whole).max(0), 1e-12)
+        x, token = self._caught[joins.norm.tap][at].astype(np.float64), self._caught[self.first][at].astype(np.float64)
+        reads, size = joins.reads[:, one.target.unit].astype(np.float64), joins.norm.size(x)[:, None]
+        whole = x @ reads.T / size + joins.bias[:, one.target.unit]  # (items, parts)
+        scale = 10 / np.maximum(np.abs(whole).max(0), 1e-12)
+        if one.target.polarity == "neg":
+            scale[-1] = -scale[-1]
         activations = self._activations(one, units) / size
         grow = 10 / np.maximum(np.abs(activations).max(0), 1e-12)
         values = np.zeros((len(at), len(panel), 1 + len(reads)))
@@ -164,31 +207,8 @@ class _Items:
         return values, gauges
 
     def _activations(self, one: MadeTarget, units: Sequence[str]) -> Floats:
-        if not units:
-            return np.zeros((len(one.items), 0))
-        return np.stack([self._columns[unit] for unit in units], axis=1)[self.of(one)].astype(np.float64)
-
-    def run(self, units: Sequence[str], levels: Sequence[str]) -> None:
-        """Run every text, and keep these units at the focus tokens; for level `weights`, the residual stream too."""
-        wanted = [TargetId.parse(unit) for unit in dict.fromkeys(units) if unit]
-        chosen: dict[str, tuple[int, ...]] = {}
-        for unit in wanted:
-            chosen[unit.site] = (*chosen.get(unit.site, ()), unit.index)
-        joins = [self.around.joins(one.target) for one in self.made] if "weights" in levels else []
-        taps = tuple(dict.fromkeys([self.first, *(each[0].norm.tap for each in joins if each)] if joins else []))
-        work = Work(tuple(self.around.sites[name] for name in chosen), chosen, "float32")
-        workers, progress = self.around.prepared.workers, self.around.tables[0].progress
-        parts: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in chosen}
-        caught: dict[Tap, list[npt.NDArray[np.float32]]] = {tap: [] for tap in taps}
-        with progress("Reading what levels show", sum(len(shard.tokens) for shard in self.shards)) as advance:
-            streams = workers.map(Stream(taps), self.shards) if taps else iter([{}] * len(self.shards))
-            for shard, read, stream in zip(self.shards, workers.map(work, self.shards), streams, strict=True):
-                for name, each in read.items():
-                    parts[name].append(each[shard.focusable])
-                for tap, passed in stream.items():
-                    caught[tap].append(passed)
-                advance(len(shard.tokens))
-        self._caught = {tap: np.concatenate(each) for tap, each in caught.items()}
-        columns = {name: np.concatenate(each) for name, each in parts.items()}
-        for unit in wanted:
-            self._columns[str(unit)] = columns[unit.site][:, chosen[unit.site].index(unit.index)]
+        found = np.zeros((len(one.items), len(units)))
+        rows = self.of(one)
+        for column, unit in enumerate(units):
+            found[:, column] = self._columns[unit][rows]
+        return found

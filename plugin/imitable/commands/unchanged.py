@@ -41,7 +41,22 @@ def changed_inputs(folder: Folder, report: dict[str, Any], targets: Sequence[Pla
             )
     for table in folder.config.targets:
         problems += _changed_file(folder, table, targets)
-    return problems
+    try:
+        now = probe_hashes(folder)
+    except ImitableError as error:
+        return [*problems, str(error)]
+    changed = [file for file, sha256 in report.get("probes", {}).items() if now.get(file, sha256) != sha256]
+    return problems + [_not_the_same(folder.path / Path(file).expanduser()) for file in changed]
+
+
+def probe_hashes(folder: Folder) -> dict[str, str]:
+    """The hashes of the files that [readings] probes names. Raises CampaignError as `read_vectors` does."""
+    files = folder.config.readings.probes if "probes" in folder.config.episode.levels else []
+    return {file: read_vectors(folder.path / Path(file).expanduser()).sha256 for file in files}
+
+
+def _not_the_same(path: Path) -> str:
+    return f"{path} is not the file that was built from. Put the old one back, or build again."
 
 
 def _changed_file(folder: Folder, table: Targets, targets: Sequence[PlayedTarget]) -> list[str]:
@@ -56,7 +71,7 @@ def _changed_file(folder: Folder, table: Targets, targets: Sequence[PlayedTarget
         return [str(error)]
     if now in built:
         return []
-    return [f"{path} is not the file that was built from. Put the old one back, or build again."]
+    return [_not_the_same(path)]
 
 
 def _is_from(site: str, table: Targets) -> bool:

@@ -15,13 +15,11 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select
 
 from imitable.game.views import Meter, Readings
+from imitable.rounds import REST, TOKEN
 from imitable.store import Quick, Store, insert_once, tables
 
 CONSULT = "consult"
 """The level at which a player asks for what he sees."""
-
-TOKEN, REST = "token", "rest"
-"""Rows of a table of weights that are no unit: what the token itself brings, and everything that is not listed."""
 
 _LOOKED = Quick(
     select(tables.looks.c.place).where(tables.looks.c.round_id == bindparam("round")).order_by(tables.looks.c.place)
@@ -85,9 +83,10 @@ def look(connection: Connection, panel: Panel, round_id: str, place: str, *, loo
 
     The caller has locked the sitting, and seen that this round is the one that is being asked.
     """
-    if not (place.isascii() and place.isdigit() and int(place) < len(panel.gauges)):
+    at = {str(at): at for at in range(len(panel.gauges))}.get(place)
+    if at is None:
         return False
     seen = looked_at(connection, round_id)
-    if int(place) in seen or len(seen) >= looks:
-        return int(place) in seen
-    return insert_once(connection, tables.looks, {"round_id": round_id, "place": int(place), "looked_at": now})
+    if at in seen or len(seen) >= looks:
+        return at in seen
+    return insert_once(connection, tables.looks, {"round_id": round_id, "place": at, "looked_at": now})

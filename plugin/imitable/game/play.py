@@ -216,10 +216,9 @@ class Game:
     def look(self, token: str, round_id: str, place: str) -> View:
         """Show another unit beside the text of the round that is being asked, where the level lets players choose."""
         with self.store.write() as connection:
-            sitting_id, since = session_of(self.folder, token)
-            asked = find_round(connection, sitting_id=sitting_id, round_id=round_id)
+            sitting, since = self._open(connection, token)  # locked before it is seen whether the guess is given
+            asked = find_round(connection, sitting_id=sitting.sitting_id, round_id=round_id)
             if asked is None:
-                self._open(connection, token)
                 raise GameError("refused.not_yours")
             error, panel = "", self.content.panels.get((asked.target_id, asked.level))
             being_asked = asked.guess is None and asked.shown_at is not None and asked.done == asked.trial - 1

@@ -1,7 +1,7 @@
 """Pure planning: splits of documents, pools of items, the display scale of a target, plans of episodes."""
 
 from imitable.rounds.episodes import Planned, plan_rounds
-from imitable.rounds.gauges import in_turn, shown, strongest
+from imitable.rounds.gauges import REST, TOKEN, in_turn, shown, strongest
 from imitable.rounds.kept import of_unit
 from imitable.rounds.making import Answered, Draft, Wish, draft_target, make_target
 from imitable.rounds.overlap import windows_to_keep
@@ -12,6 +12,8 @@ from imitable.rounds.strata import Side, TooFlat, calibrate
 from imitable.rounds.told import told
 
 __all__ = [
+    "REST",
+    "TOKEN",
     "AnswerKey",
     "Answered",
     "Draft",

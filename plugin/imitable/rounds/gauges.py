@@ -7,10 +7,15 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from imitable_aggregation import scoring
+
 Floats = npt.NDArray[np.float64]
 
 Place = tuple[str, int]
 """A unit: site and index."""
+
+TOKEN, REST = "token", "rest"
+"""Rows of a table of weights that are no unit: what the token itself brings, and everything that is not listed."""
 
 
 def in_turn(ranked: Mapping[str, Sequence[tuple[Place, float]]], *, most: int) -> list[tuple[Place, str, float]]:
@@ -51,8 +56,7 @@ def shown(activations: Floats) -> Floats:
     size = np.abs(activations)
     m = size.max(0)
     s = np.maximum(np.median(size, 0), 1e-3 * m)
-    silent = m == 0
-    scaled = np.arcsinh(activations / np.where(silent, 1, s)) / np.arcsinh(
-        np.where(silent, 1, m / np.where(silent, 1, s))
-    )
-    return np.where(silent, 0.0, np.round(10 * scaled, 1)) + 0.0
+    seen = np.zeros_like(activations)
+    for unit in np.flatnonzero(m):
+        seen[:, unit] = scoring.display(activations[:, unit], s=float(s[unit]), m=float(m[unit]), polarity="both")
+    return np.round(seen, 1) + 0.0

@@ -50,8 +50,8 @@ def build_hash_of(folder: Folder) -> str:
         "rounds": [config.episode.practice, config.episode.held_out, config.episode.pool.model_dump()],
         "key": folder.derive("build"),
     }
-    if shown := [level for level in config.episode.levels if level not in ("text", "examples")]:
-        described["readings"] = [shown, config.readings.model_dump(exclude={"looks"})]
+    if config.episode.beyond:
+        described["readings"] = [config.episode.beyond, config.readings.model_dump(exclude={"looks"})]
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 
 

@@ -118,12 +118,13 @@
       if (!main || later) throw new Error("no page in the reply"); // the typed guess stays on this one
       const examples = $(".beside .examples");
       const typed = form.matches("[data-look]") ? $("#guess").value : ""; // a look leaves the round as it was
-      const at = scrollY;
+      const [at, before] = [scrollY, told];
       $("main").replaceWith(document.adoptNode(main));
       keepBeside(examples);
       document.title = page.title;
       scrollTo(0, form.matches("[data-look]") ? at : 0);
       arrive();
+      if (form.matches("[data-look]")) told = before; // what was seen of this round goes on
       if (typed !== "" && $("#guess")) { $("#guess").value = typed; show(typed); }
       focusFirst();
       $("#live").textContent = main.dataset.announce.replace(/\s+/g, " ").trim();
