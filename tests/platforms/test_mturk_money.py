@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from imitable.commands.accounts import forget
 from imitable.errors import PlatformError
 from imitable.game.views import Done
 from imitable.money.amounts import Money
@@ -17,6 +18,9 @@ from imitable.money.ledger import Line, decide, oblige
 from imitable.money.payer import Payer
 from imitable.money.paying import Paymaster, Round
 from imitable.money.reconciling import reconcile
+from imitable.platforms import Collected
+from imitable.platforms.mturk.assignments import listed, took_part
+from imitable.platforms.mturk.hits import find
 from imitable.platforms.mturk.payer import MTurkPayer
 from imitable.rehearsal.mturk import Fault, StandIn, standing_in
 from imitable.store import tables
@@ -220,6 +224,22 @@ def test_an_assignment_that_was_given_back_goes_on_under_the_same_id_and_pays_it
     till.pay()
     assert [one["worker"] for one in till.here.there.state()["payments"] if one["kind"] == "reward"] == [second]
     assert till.here.found() == [("given back", till.here.pseudonym(first))]
+
+
+def test_who_was_forgotten_is_named_in_no_list_again_and_told_of_to_nobody(till: Till) -> None:
+    here = till.here
+    worker, _ = here.finish()
+    other, _ = here.finish()
+    till.pay()
+    assert here.found() == []
+    forget(here.folder.path, here.pseudonym(worker))
+    before = here.there.journal()
+    assert here.collect() == Collected(2)
+    assert [one["path"] for one in here.there.journal()[len(before) :] if "Associate" in one["path"]] == []
+    hits = find(till.payer.api, here.folder)
+    rows = list(listed(till.payer.api, here.folder, hits))
+    assert len(rows) == 2
+    assert took_part(here.folder, here.store, rows) == {other: 100}
 
 
 def test_what_the_account_cannot_pay_is_refused_in_words_without_ids(credentials: None, tmp_path: Path) -> None:

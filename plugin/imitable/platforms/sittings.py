@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import func, select
 
 from imitable.game.showing import end_sitting
+from imitable.money.ledger import FORGOTTEN
 from imitable.store import Store, tables
 
 Sitting = Any
@@ -32,6 +33,11 @@ def sittings_of(store: Store, platform: str) -> list[Sitting]:
     )
     with store.read() as connection:
         return list(connection.execute(query))
+
+
+def forgotten(sittings: Iterable[Sitting]) -> set[str]:
+    """The pseudonyms among them of people who were erased: what a platform still lists of them is left alone."""
+    return {one.annotator_id for one in sittings if one.platform_id.startswith(FORGOTTEN)}
 
 
 def end_sittings(store: Store, platform: str, submissions: Collection[str] | None = None) -> int:

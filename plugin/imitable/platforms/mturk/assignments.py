@@ -10,7 +10,7 @@ from imitable.campaign import Folder
 from imitable.game.finishing import receipt
 from imitable.game.sessions import sitting_id_of
 from imitable.platforms.mturk.questions import fields_of
-from imitable.platforms.sittings import sittings_of
+from imitable.platforms.sittings import forgotten, sittings_of
 from imitable.store import Store
 
 if TYPE_CHECKING:
@@ -55,11 +55,17 @@ def listed(api: Api, folder: Folder, hits: Mapping[int, Row]) -> Iterator[Assign
 
 
 def took_part(folder: Folder, store: Store, rows: Iterable[Assignment]) -> dict[str, int]:
-    """Workers who handed something in, and how much of their sitting they have played, in percent."""
+    """Workers who handed something in, and how much of their sitting they have played, in percent.
+
+    People who were forgotten are not among them: the site is told nothing more about them.
+    """
     whole = folder.config.sitting.episodes * folder.config.episode.rounds
-    played = {row.assignment: row for row in sittings_of(store, "mturk")}
+    sittings = sittings_of(store, "mturk")
+    played, gone = {row.assignment: row for row in sittings}, forgotten(sittings)
     shares: dict[str, int] = {}
     for one in rows:
+        if folder.annotator_id("mturk", one.worker) in gone:
+            continue
         row = played.get(one.key)
         share = 0 if row is None else 100 if row.ended_by == "finished" else min(99, 100 * row.rounds // whole)
         shares[one.worker] = max(share, shares.get(one.worker, 0))

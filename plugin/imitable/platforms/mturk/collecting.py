@@ -12,7 +12,7 @@ from imitable.platforms.by_hand import BY_HAND
 from imitable.platforms.mturk.assignments import Assignment, listed, took_part
 from imitable.platforms.mturk.hits import find
 from imitable.platforms.mturk.qualifications import grant
-from imitable.platforms.sittings import Sitting, sittings_of
+from imitable.platforms.sittings import Sitting, forgotten, sittings_of
 from imitable.store import Store
 
 if TYPE_CHECKING:
@@ -33,13 +33,19 @@ def collect_assignments(api: Api, folder: Folder, store: Store) -> Collected:
 
 
 def compare(folder: Folder, store: Store, hits: set[str], rows: Sequence[Assignment]) -> Collected:
-    """Everything that differs now between what was handed in for these HITs and the sittings that came from there."""
+    """Everything that differs now between what was handed in for these HITs and the sittings that came from there.
+
+    People who were forgotten are left out on both sides.
+    """
     known, owners = {row.key: row for row in rows}, {row.assignment: row.worker for row in rows}
-    sittings = [row for row in sittings_of(store, "mturk") if row.study not in ("", BY_HAND)]
+    everybody = [row for row in sittings_of(store, "mturk") if row.study not in ("", BY_HAND)]
+    gone = forgotten(everybody)
+    sittings = [row for row in everybody if row.annotator_id not in gone]
     found = [one for sitting in sittings for one in _of_sitting(sitting, hits, known, owners)]
     begun = {sitting.assignment for sitting in sittings}
-    found += [_unplayed(folder, row) for row in rows if row.key not in begun]
-    return Collected(len(sittings), tuple(found))
+    unplayed = [_unplayed(folder, row) for row in rows if row.key not in begun]
+    found += [one for one in unplayed if one.annotator_id not in gone]
+    return Collected(len(everybody), tuple(found))
 
 
 def _of_sitting(

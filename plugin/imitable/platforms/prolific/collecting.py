@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 from imitable.campaign import Folder
 from imitable.errors import PlatformError
 from imitable.game.finishing import completion_code
-from imitable.money.ledger import FORGOTTEN
 from imitable.platforms import Collected, Finding
 from imitable.platforms.prolific.account import account_of
 from imitable.platforms.prolific.study import find
-from imitable.platforms.sittings import Sitting, sittings_of
+from imitable.platforms.sittings import Sitting, forgotten, sittings_of
 from imitable.store import Store
 
 if TYPE_CHECKING:
@@ -40,8 +39,8 @@ def compare(folder: Folder, store: Store, study_id: str, rows: Sequence[Row]) ->
     People who were forgotten are left out on both sides.
     """
     everybody = sittings_of(store, "prolific")
-    sittings = [one for one in everybody if not one.platform_id.startswith(FORGOTTEN)]
-    gone = {one.annotator_id for one in everybody} - {one.annotator_id for one in sittings}
+    gone = forgotten(everybody)
+    sittings = [one for one in everybody if one.annotator_id not in gone]
     known = {str(row["id"]): row for row in rows if _pseudonym(folder, row) not in gone}
     found = [finding for sitting in sittings for finding in _of_sitting(folder, sitting, study_id, known)]
     begun = {sitting.submission for sitting in sittings}
