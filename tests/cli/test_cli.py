@@ -15,6 +15,7 @@ from imitable.testing import invented_campaign
 
 MODELS = ("EleutherAI/pythia-70m@main", "SmolLM2-135M-Instruct")
 COMMANDS = sorted(getattr(get_command(app), "commands"))  # noqa: B009  # click's group, which typer hides
+IN_LABEL_STUDIO = sorted(getattr(getattr(get_command(app), "commands")["label-studio"], "commands"))  # noqa: B009
 HEAVY = ("torch", "transformers", "boto3", "label_studio_sdk", "pandas", "matplotlib", "uvicorn", "sqlalchemy")
 
 
@@ -28,6 +29,21 @@ def test_every_command_explains_itself(command: str) -> None:
     shown = CliRunner().invoke(app, [command, "--help"])
     assert shown.exit_code == 0
     assert "Usage" in shown.output
+
+
+@pytest.mark.parametrize(
+    "words", [(), *((one,) for one in COMMANDS), *(("label-studio", one) for one in IN_LABEL_STUDIO)]
+)
+def test_help_shows_every_word_that_is_written_brackets_too(words: tuple[str, ...]) -> None:
+    """`[pay] cap` was taken for markup, and only the cap was left."""
+    written = get_command(app)
+    for one in words:
+        written = getattr(written, "commands")[one]  # noqa: B009  # as above
+    shown = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "1000"}).output
+    shown = " ".join(shown.replace("│", " ").split())
+    for text in (written.help, *(getattr(one, "help", None) for one in written.params)):
+        assert " ".join((text or "").replace("\\[", "[").split()) in shown
+    assert "[]" not in shown
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -111,7 +111,7 @@ def train_probe(
     name: Annotated[str, typer.Option(help="NAME in target ids, probe.LAYER.NAME: letters, digits, _ and -.")],
     text_column: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
     label_column: Annotated[str, typer.Option(help="Column that holds the label.")] = "label",
-    model: Annotated[str | None, typer.Option(help="Which of several [[models]], by name.")] = None,
+    model: Annotated[str | None, typer.Option(help="Which of several \\[\\[models]], by name.")] = None,
     out: Annotated[Path | None, typer.Option(help="File to write. Default: DIR/probes/NAME.safetensors.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the split and of the tokens drawn.")] = 0,
 ) -> None:

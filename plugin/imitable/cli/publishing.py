@@ -49,7 +49,7 @@ def publish(
     """Offer the campaign to annotators.
 
     The worst case of what they cost is set aside first; what does not fit
-    [pay] cap is refused.
+    \\[pay] cap is refused.
     Safe to repeat, whatever happened: what is there already is not made again.
     """
     from imitable.cli.printing import bar, out

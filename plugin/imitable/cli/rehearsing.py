@@ -26,7 +26,9 @@ def rehearse(
     ] = None,
     minutes: Annotated[
         float | None,
-        typer.Option(min=0.5, max=600, help="How long a usual person takes for a sitting. Default: [sitting] minutes."),
+        typer.Option(
+            min=0.5, max=600, help="How long a usual person takes for a sitting. Default: \\[sitting] minutes."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the simulated people.")] = 0,
     keep: Annotated[
