@@ -31,6 +31,14 @@ def test_every_command_explains_itself(command: str) -> None:
     assert "Usage" in shown.output
 
 
+def test_help_begins_with_the_demo_and_stands_under_headings() -> None:
+    shown = CliRunner().invoke(app, ["--help"]).output
+    signs = ("─ Try ─", "│ demo ", "─ Make ─", "│ new ", "─ Run ─", "─ Results ─", "─ Money ─", "│ forget ")
+    where = [shown.index(sign) for sign in signs]
+    assert where == sorted(where)
+    assert "─ Commands ─" not in shown
+
+
 @pytest.mark.parametrize(
     "words", [(), *((one,) for one in COMMANDS), *(("label-studio", one) for one in IN_LABEL_STUDIO)]
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -59,7 +60,6 @@ def _root(
     pass
 
 
-@app.command()
 def new(directory: Campaign) -> None:
     """Make a campaign's folder: a commented campaign.toml that works as it is, a consent text, and secret.key."""
     from imitable.cli.printing import out
@@ -71,16 +71,6 @@ def new(directory: Campaign) -> None:
     out.print(f"Next: edit campaign.toml if you like, then [bold]imitable build {plain(str(directory))}[/]")
 
 
-app.command()(building.build)
-app.command()(building.verify)
-app.command()(building.inspect)
-app.command("train-probe")(building.train_probe)
-app.command()(playing.preview)
-app.command()(rehearsing.rehearse)
-app.command()(publishing.publish)
-
-
-@app.command()
 def serve(
     directory: Campaign,
     host: Annotated[
@@ -123,11 +113,6 @@ def serve(
     run(directory, host=host, port=port, workers=workers, log=log, ready=ready)
 
 
-app.command()(publishing.collect)
-app.command()(publishing.close)
-
-
-@app.command()
 def status(directory: Campaign) -> None:
     """Say where a campaign is, and what to do next."""
     from imitable.cli.printing import out
@@ -150,7 +135,6 @@ def status(directory: Campaign) -> None:
         out.print(f"  also: {plain(other)}")
 
 
-@app.command()
 def export(
     directory: Campaign,
     out: Annotated[
@@ -160,9 +144,9 @@ def export(
         bool, typer.Option("--with-text", help="Also what annotators wrote, which may say who they are.")
     ] = False,
 ) -> None:
-    """Write guesses, targets, episodes and who was shown which item as CSV, under pseudonyms.
+    """Write guesses (CSV and Parquet), targets, episodes and who was shown which item (CSV), under pseudonyms.
 
-    guesses.csv (and .parquet), targets.csv, episodes_played.csv, exposures.csv;
+    guesses.csv and .parquet, targets.csv, episodes_played.csv, exposures.csv;
     datapackage.json says what each column means. Safe to repeat, also while
     people play.
     """
@@ -179,7 +163,6 @@ def export(
         console.print("Nobody has played yet, so there is nothing to rank.")
 
 
-@app.command()
 def rank(
     source: Annotated[
         str,
@@ -215,7 +198,7 @@ def rank(
         typer.Option(help="What passes over the guesses: duckdb, on this machine, or a Spark cluster."),
     ] = "duckdb",
 ) -> None:
-    """Rank targets by how imitable they are, with intervals; from the CSV alone."""
+    """Rank targets by how imitable they are, with intervals; from an export alone."""
     from imitable.cli.printing import bar
     from imitable.cli.results import show_ranking
     from imitable.commands.rank import rank as run
@@ -234,18 +217,6 @@ def rank(
     show_ranking(run(source, out=out, settings=chosen, progress=bar), chosen)
 
 
-app.command()(money.pay)
-app.command()(money.settle)
-app.command("top-up")(money.top_up)
-app.command()(money.reconcile)
-app.command()(money.ledger)
-app.command()(money.forget)
-app.add_typer(label_studio.app)
-app.command()(planning.plan)
-app.command()(planning.assign)
-
-
-@app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the campaign and the results.")] = Path("imitable-demo"),
     players: Annotated[int, typer.Option(min=1, max=1000, help="Simulated annotators.")] = 40,
@@ -261,3 +232,39 @@ def demo(
     from imitable.commands.demo import demo as run
 
     show_demo(run(out, players=players, seed=seed, progress=bar))
+
+
+COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
+    "Try": {"demo": demo},
+    "Make": {
+        "new": new,
+        "build": building.build,
+        "train-probe": building.train_probe,
+        "verify": building.verify,
+        "inspect": building.inspect,
+        "preview": playing.preview,
+        "rehearse": rehearsing.rehearse,
+    },
+    "Run": {
+        "publish": publishing.publish,
+        "serve": serve,
+        "status": status,
+        "collect": publishing.collect,
+        "close": publishing.close,
+    },
+    "Results": {"export": export, "rank": rank, "plan": planning.plan, "assign": planning.assign},
+    "Money": {
+        "pay": money.pay,
+        "settle": money.settle,
+        "top-up": money.top_up,
+        "reconcile": money.reconcile,
+        "ledger": money.ledger,
+        "forget": money.forget,
+    },
+}
+"""Every command by its name, under the headings and in the order in which `imitable --help` lists them."""
+
+for _panel, _commands in COMMANDS.items():
+    for _name, _command in _commands.items():
+        app.command(_name, rich_help_panel=_panel)(_command)
+app.add_typer(label_studio.app, rich_help_panel="Try")

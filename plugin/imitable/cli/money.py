@@ -21,7 +21,7 @@ DIFFERENT = 4
 """Exit code of a comparison that found a difference."""
 
 _SHOWN = 20
-Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, which is kept.")]
+Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, which is kept; needed.")]
 
 
 def pay(
@@ -189,8 +189,10 @@ def settle(
 
 def top_up(
     directory: Campaign,
-    sitting: Annotated[str, typer.Argument(help="The sitting, as 'imitable ledger' lists it: s_...")],
-    amount: Annotated[str, typer.Argument(help="How much more, such as 1.50.")],
+    sitting: Annotated[
+        str, typer.Argument(metavar="SITTING", help="The sitting, as 'imitable ledger' lists it: s_...")
+    ],
+    amount: Annotated[str, typer.Argument(metavar="AMOUNT", help="How much more, such as 1.50.")],
     why: Why = "",
     correction: Annotated[bool, typer.Option("--correction", help="It puts right what was computed wrongly.")] = False,
 ) -> None:
@@ -234,7 +236,7 @@ def ledger(
 
 def forget(
     directory: Campaign,
-    annotator: Annotated[str, typer.Argument(help="The pseudonym, as in guesses.csv: a_...")],
+    annotator: Annotated[str, typer.Argument(metavar="ANNOTATOR", help="The pseudonym, as in guesses.csv: a_...")],
 ) -> None:
     """Erase who somebody is and what they wrote. Guesses and payments stay, traceable to nobody.
 

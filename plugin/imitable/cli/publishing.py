@@ -123,7 +123,12 @@ def collect(
 def close(
     directory: Campaign,
     now: Annotated[
-        bool, typer.Option("--now", help="Also end what has begun; what was done in it counts all the same.")
+        bool,
+        typer.Option(
+            "--now",
+            help="Also end what has begun; it counts, and is paid: the whole base where the platform knows who was "
+            "playing, its share for a link.",
+        ),
     ] = False,
 ) -> None:
     """Stop recruiting: nothing new is begun, and what has begun may be finished.

@@ -19,10 +19,13 @@ NOT_READY = 4
 
 def rehearse(
     directory: Campaign,
-    platform: Annotated[Literal["web", "prolific", "mturk"], typer.Option(help="Where it is to be published.")] = "web",
+    platform: Annotated[
+        Literal["web", "prolific", "mturk"],
+        typer.Option(help="Where it is to be published. (Label Studio: see 'imitable label-studio demo'.)"),
+    ] = "web",
     players: Annotated[
         int | None,
-        typer.Option(min=2, help="People who come. Default: as many as the campaign is for, if that takes minutes."),
+        typer.Option(min=2, help="People who come. Default: everybody, or as many as make some 20,000 guesses."),
     ] = None,
     minutes: Annotated[
         float | None,

@@ -10,14 +10,16 @@ from imitable.rehearsal.prolific.world import LABEL, Settings
 
 def main() -> None:
     """Listen, say where, and serve."""
-    parser = argparse.ArgumentParser(description=f"A {LABEL}. It listens on this machine only.")
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
-    parser.add_argument("--token", default="stand-in-token", help="what PROLIFIC_TOKEN must be")
-    parser.add_argument("--currency", choices=("USD", "GBP"), default="USD")
-    parser.add_argument("--cents", type=int, default=1_000_000, help="in the wallet")
-    parser.add_argument("--fee", default="0.428", help="share of every reward and bonus")
-    parser.add_argument("--tax", default="0", help="share of the fee")
-    parser.add_argument("--seed", type=int, default=0, help="decides whom faults strike")
+    parser = argparse.ArgumentParser(
+        prog="python -m imitable.rehearsal.prolific", description=f"A {LABEL}. It listens on this machine only."
+    )
+    parser.add_argument("--port", type=int, default=0, help="0, the default, takes a free one")
+    parser.add_argument("--token", default="stand-in-token", help="what PROLIFIC_TOKEN must be (default: %(default)s)")
+    parser.add_argument("--currency", choices=("USD", "GBP"), default="USD", help="of its money (default: %(default)s)")
+    parser.add_argument("--cents", type=int, default=1_000_000, help="in the wallet (default: %(default)s)")
+    parser.add_argument("--fee", default="0.428", help="share of every reward and bonus (default: %(default)s)")
+    parser.add_argument("--tax", default="0", help="share of the fee (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="decides whom faults strike (default: %(default)s)")
     chosen = parser.parse_args()
     import uvicorn
 
