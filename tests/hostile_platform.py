@@ -38,6 +38,7 @@ class HostilePlatform:
     settling: timedelta = timedelta(hours=1)
     endpoint: str = "http://127.0.0.1:0"
     stand_in: bool = True
+    reads_at_once: int = 25
     now: datetime = START
     paid: list[tuple[datetime, str, str, int]] = field(default_factory=list)
     """When, to what assignment, with what tag, how much."""

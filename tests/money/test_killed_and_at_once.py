@@ -28,6 +28,7 @@ FERRY = '''
 
 import os
 import signal
+import sys
 import time
 from datetime import timedelta
 from json import dumps, loads
@@ -72,6 +73,7 @@ class Ferry(WebLinks):
 
 class Till:
     name, endpoint, stand_in, settling, most_at_once = "ferry", "ferry://pier", False, timedelta(0), 1
+    reads_at_once = sys.maxsize
 
     def __init__(self, path):
         self.path = path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -15,10 +16,12 @@ from hostile_platform import START, HostilePlatform, Killed, mturk_like, owe, pr
 from imitable.campaign import Folder
 from imitable.errors import MoneyError
 from imitable.money.amounts import Money
+from imitable.money.by_hand import ByHand
 from imitable.money.earned import Owed
 from imitable.money.ledger import oblige, statement
-from imitable.money.payer import Batch, Held, Payout
+from imitable.money.payer import Batch, Held, Payout, Seen
 from imitable.money.paying import Paymaster, one_at_a_time
+from imitable.platforms.mturk.payer import MTurkPayer
 from imitable.store import Store, money_tables, open_store
 from imitable.testing import invented_campaign
 
@@ -147,6 +150,30 @@ def test_what_cannot_be_paid_waits_or_is_refused_and_holds_up_nobody_else(campai
     stands = {(line.assignment, line.kind): (line.stand, line.attempts) for line in master.lines()}
     assert stands["W1", "base"] == stands["W1", "bonus"] == ("failed", 1)
     assert stands["W2", "base"] == stands["W2", "bonus"] == ("owed", 0)
+
+
+@pytest.mark.parametrize(("at_once", "asked"), [(25, [25, 25, 9]), (sys.maxsize, [59])])
+def test_a_platform_is_asked_about_as_many_at_a_time_as_one_reading_tells_of(
+    campaign: tuple[Folder, Store], at_once: int, asked: list[int]
+) -> None:
+    folder, store = campaign
+    platform = mturk_like(0, faults=0.0)
+    platform.reads_at_once = at_once
+    owe(folder, store, "mturk", 60)
+    honest, sizes = platform.list_payments, list[int]()
+
+    def list_payments(payouts: Sequence[Payout]) -> Sequence[Seen]:
+        sizes.append(len(payouts))
+        return honest(payouts)
+
+    platform.list_payments = list_payments  # type: ignore[method-assign]
+    _run(folder, store, platform)
+    assert sizes == asked
+    assert _lines(store, "mturk")["mturk"] == {"paid": 119, "nothing": 1}
+
+
+def test_a_site_whose_lists_hold_every_work_is_read_once_for_all() -> None:
+    assert MTurkPayer.reads_at_once == ByHand.reads_at_once == sys.maxsize
 
 
 def test_two_runs_at_once_are_one_run(campaign: tuple[Folder, Store]) -> None:

@@ -22,6 +22,7 @@ PIGEON = '''
 """Carrier pigeons: personal links on paper, and coins in a bag."""
 
 import json
+import sys
 from datetime import timedelta
 
 from imitable.money import Answer, Batch, Money, Seen
@@ -40,6 +41,7 @@ class Pigeons(WebLinks):
 class Bag:
     name, endpoint, stand_in = "pigeons", "pigeon://loft", False
     remembers, settling, tells_all, most_at_once = timedelta(hours=1), timedelta(0), True, 2
+    reads_at_once = sys.maxsize
 
     def __init__(self, path):
         self.path = path

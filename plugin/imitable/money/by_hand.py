@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -18,6 +19,7 @@ class ByHand:
     settling = timedelta(0)
     tells_all = False
     most_at_once = 10_000
+    reads_at_once = sys.maxsize
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -101,6 +101,9 @@ class Payer(Protocol):
     """True where its list holds every payment with our tag, so that after `settling` what is not in it was not paid."""
     most_at_once: int
     """Payouts that one batch may hold."""
+    reads_at_once: int
+    """Payouts that `check` and `list_payments` are asked about at a time, before it is said how far we are: all
+    (`sys.maxsize`) where one list tells of all."""
 
     def approve(self, payout: Payout) -> Answer:
         """Approve the work, which pays its base. `paid` as well where it was approved before."""

@@ -36,9 +36,6 @@ MOST_ATTEMPTS = 3
 CLOCKS_DIFFER = timedelta(minutes=5)
 """How far the clocks of machines that pay for one campaign may be apart."""
 
-AT_ONCE = 25
-"""Pieces of work that a platform is asked about before it is said how far we are."""
-
 Tick = Callable[[int], object]
 """Told how many more of `steps` are done."""
 
@@ -205,7 +202,7 @@ class Paymaster:
             tick(len(sending))
             return sending, [], {}
         held: dict[str, Held] = {}
-        for some in _pieces(sending, AT_ONCE):
+        for some in _pieces(sending, self.payer.reads_at_once):
             held |= self.payer.check([payout for _, payout in some])
             tick(len(some))
         never = [one for one in sending if one[1].operation_id in held and held[one[1].operation_id].final]
@@ -398,12 +395,12 @@ def _pieces(whole: Sequence[_One], size: int) -> Iterator[Sequence[_One]]:
 
 
 def list_of(payer: Payer, payouts: Sequence[Payout], tick: Tick = _unheard) -> list[Seen]:
-    """Everything that the platform says it paid for the work of these payouts, asked for a few at a time."""
+    """Everything that the platform says it paid for the work of these payouts, asked for as it is read."""
     by_work: dict[str, list[Payout]] = {}
     for payout in payouts:
         by_work.setdefault(payout.assignment, []).append(payout)
     listed: list[Seen] = []
-    for some in _pieces(list(by_work.values()), AT_ONCE):
+    for some in _pieces(list(by_work.values()), payer.reads_at_once):
         asked = [payout for of_one in some for payout in of_one]
         listed += payer.list_payments(asked)
         tick(len(asked))

@@ -7,6 +7,7 @@ client that pays never tries by itself: a repeated request is answered as an err
 from __future__ import annotations
 
 import re
+import sys
 import time
 import weakref
 from collections.abc import Mapping, Sequence
@@ -38,6 +39,7 @@ class MTurkPayer:
     settling = timedelta(hours=1)
     tells_all = True
     most_at_once = 1
+    reads_at_once = sys.maxsize
 
     def __init__(self, folder: Folder) -> None:
         self.folder = folder

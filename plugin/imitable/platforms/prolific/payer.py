@@ -41,6 +41,7 @@ class ProlificPayer:
     settling = timedelta(hours=1)
     tells_all = False
     most_at_once = 200
+    reads_at_once = 25
     keeps_base = True
 
     def __init__(self, folder: Folder, *, read_back: float = READ_BACK) -> None:
