@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from math import comb
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from imitable.campaign import Folder
 from imitable.commands.accounts import top_up
+from imitable.money import Money
 from imitable.money import fairness as module
 from imitable.money.fairness import fairness, would_be
 from imitable.money.ledger import decide, statement
@@ -101,9 +103,9 @@ def test_topping_up_the_pilot_does_not_make_the_rest_fair_and_a_raise_does(tmp_p
         raised = folder.config.pay.model_copy(update={"base": "2.00"})
         with store.read() as connection:
             was, will = fairness(connection, folder), would_be(connection, folder, "web")
-            after = module._measured(  # what [pay] base = 2.00 would say, by the same times
-                connection, raised, dict.fromkeys(sittings, 200), set(sittings)
-            )
+            bases = [line for line in statement(connection) if line.kind == "base"]
+            twice = [replace(line, amount=Money(200, "USD")) for line in bases]
+            after = module._measured(connection, raised, twice)  # what [pay] base = 2.00 would say, by the same times
         assert was is not None
         assert will is not None
         assert after is not None

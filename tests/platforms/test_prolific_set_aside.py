@@ -21,7 +21,8 @@ from imitable.commands.pay import pay, show
 from imitable.commands.publish import publish
 from imitable.errors import MoneyError, NotOffered, PlatformError
 from imitable.money.budget import set_aside, standing
-from imitable.money.fairness import fairness
+from imitable.money.fairness import fairness, would_be
+from imitable.money.ledger import statement
 from imitable.rehearsal.prolific import Fault, StandIn
 from imitable.store import money_tables, open_store
 from imitable.testing import invented_campaign
@@ -208,6 +209,28 @@ def test_work_that_was_made_up_is_refused_and_binds_no_money(here: OnProlific) -
     assert (before.owed.minor, after.owed.minor) == (0, 0)
     assert after.bound == before.bound
     assert reconcile(here.folder.path)["prolific"].differences == []
+
+
+def test_work_that_was_made_up_counts_in_no_figure_of_what_an_hour_earns(here: OnProlific) -> None:
+    offer(here, 3)
+    for _, submission in here.arrive(2):
+        here.finish(submission)
+    here.play("", query={"PROLIFIC_PID": "nobody", "STUDY_ID": here.study["id"], "SESSION_ID": "madeup"})
+    with here.store.read() as connection:
+        undecided = would_be(connection, here.folder, "prolific")
+    assert undecided is not None
+    assert undecided.sittings == 3, "what nobody wrote down yet counts, and whose it is was not asked yet"
+    here.there.set(bonus_delay=0.0)
+    pay(here.folder.path, platform=None, confirm=lambda part: part.total.decimal)
+    with here.store.read() as connection:
+        lines = statement(connection)
+        fair, would = fairness(connection, here.folder), would_be(connection, here.folder, "prolific")
+    [made_up] = {line.sitting_id for line in lines if line.made_up}
+    assert [line.stand for line in lines if line.sitting_id == made_up and line.kind == "bonus"] == ["nothing"]
+    assert fair is not None
+    assert would is not None
+    assert (fair.sittings, would.sittings) == (2, 2)
+    assert (fair.under, would.under) == (0.0, 0.0)
 
 
 def test_who_was_forgotten_is_no_difference_between_books(here: OnProlific) -> None:

@@ -14,7 +14,7 @@ from imitable.commands.folders import built
 from imitable.errors import ImitableError, MoneyError, NotOffered, PlatformError
 from imitable.money.budget import Aside, give_back, set_aside
 from imitable.money.fairness import would_be
-from imitable.money.ledger import decide, decided
+from imitable.money.ledger import decided
 from imitable.money.turns import in_turn
 from imitable.platforms import Progress, Published, find_platform, silent
 from imitable.store import Store
@@ -43,7 +43,7 @@ def publish(
     chosen, now = find_platform(platform), datetime.now(UTC)
     with built(directory, as_configured=True) as (folder, store):
         with nullcontext() if dry_run else in_turn(store, folder, "publish", busy=BUSY):
-            unfair = _unfair(folder, store, platform, pilot=pilot, dry_run=dry_run) if hasattr(chosen, "payer") else ""
+            unfair = _unfair(folder, store, platform, pilot=pilot) if hasattr(chosen, "payer") else ""
             if unfair and not dry_run and not although.strip():
                 raise MoneyError(unfair)
             done = chosen.publish(folder, store, places=places, dry_run=True, progress=progress)
@@ -72,7 +72,7 @@ def _failed(store: Store, platform: str, aside: Aside, error: ImitableError) -> 
     return PlatformError(f"{said}{error}")
 
 
-def _unfair(folder: Folder, store: Store, platform: str, *, pilot: bool, dry_run: bool) -> str:
+def _unfair(folder: Folder, store: Store, platform: str, *, pilot: bool) -> str:
     """Why the rest must not be offered yet, by what a pilot showed of an hour; empty where it may.
 
     It counts what the pilot's sittings would earn by [pay] as it stands now, for that is what the next ones are
@@ -81,8 +81,6 @@ def _unfair(folder: Folder, store: Store, platform: str, *, pilot: bool, dry_run
     pay = folder.config.pay
     if not Decimal(pay.floor_per_hour) or not (Decimal(pay.base) or Decimal(pay.bonus_per_point)):
         return ""
-    if not dry_run:
-        decide(store, folder, now=datetime.now(UTC))
     with store.read() as connection:
         fair = would_be(connection, folder, platform)
     if fair.fair if fair is not None else pilot:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -16,8 +16,8 @@ from sqlalchemy import Connection, select
 from imitable.campaign import Folder, Pay
 from imitable.game.toy import ROUNDS
 from imitable.money.amounts import Money, read_money
-from imitable.money.earned import earned
-from imitable.money.ledger import counting
+from imitable.money.earned import Owed, earned
+from imitable.money.ledger import Line, counting, nobodys, statement
 from imitable.store import tables
 
 IDLE = 120.0
@@ -59,32 +59,26 @@ class Fairness:
 
 def fairness(connection: Connection, folder: Folder, *, platform: str | None = None) -> Fairness | None:
     """How fair the pay was, so far, with all that was topped up; None before anybody came to the end."""
-    earnings: dict[str, int] = defaultdict(int)
-    whole: set[str] = set()
-    for line in counting(connection, platform=platform):
-        earnings[line.sitting_id] += line.amount.minor
-        if line.kind == "base":
-            whole.add(line.sitting_id)
-    return _measured(connection, folder.config.pay, earnings, whole)
+    return _measured(connection, folder.config.pay, counting(connection, platform=platform))
 
 
 def would_be(connection: Connection, folder: Folder, platform: str) -> Fairness | None:
     """How fair it would have been by [pay] as it stands now: what the next ones will be promised.
 
-    What was topped up does not count, for the next ones will not have it.
+    What was topped up does not count, for the next ones will not have it. What was not written down yet does.
     """
-    known = {line.sitting_id for line in counting(connection, platform=platform)}
+    pay, made_up = folder.config.pay, nobodys(statement(connection, platform=platform))
+    owed = (one for one in earned(connection, folder, pay=pay) if one.platform == platform)
+    return _measured(connection, pay, [one for one in owed if one.sitting_id not in made_up])
+
+
+def _measured(connection: Connection, pay: Pay, owed: Iterable[Line | Owed]) -> Fairness | None:
     earnings: dict[str, int] = defaultdict(int)
     whole: set[str] = set()
-    for one in earned(connection, folder, pay=folder.config.pay):
-        if one.sitting_id in known:
-            earnings[one.sitting_id] += one.amount.minor
-            if one.kind == "base":
-                whole.add(one.sitting_id)
-    return _measured(connection, folder.config.pay, earnings, whole)
-
-
-def _measured(connection: Connection, pay: Pay, earnings: Mapping[str, int], whole: set[str]) -> Fairness | None:
+    for one in owed:
+        earnings[one.sitting_id] += one.amount.minor
+        if one.kind == "base":
+            whole.add(one.sitting_id)
     seen = _signs_of_life(connection)
     times = {sitting: moments for sitting in earnings if len(moments := seen.get(sitting, [])) > 1}
     active = {sitting: _active(moments) for sitting, moments in times.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -135,8 +135,15 @@ def statement(connection: Connection, *, platform: str | None = None) -> list[Li
 
 
 def counting(connection: Connection, *, platform: str | None = None) -> list[Line]:
-    """The statement without work that somebody made up."""
-    return [line for line in statement(connection, platform=platform) if not line.made_up]
+    """The statement without work that somebody made up, and what was decided as zero for it."""
+    lines = statement(connection, platform=platform)
+    made_up = nobodys(lines)
+    return [line for line in lines if not line.made_up and not (line.stand == "nothing" and line.sitting_id in made_up)]
+
+
+def nobodys(lines: Iterable[Line]) -> set[str]:
+    """The sittings among them that somebody made up."""
+    return {line.sitting_id for line in lines if line.made_up}
 
 
 def _line(row: Any, attempts: Sequence[Any], learnt: Mapping[str, Any], waited: Sequence[tuple[datetime, str]]) -> Line:
