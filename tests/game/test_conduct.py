@@ -96,3 +96,10 @@ def test_the_first_page_says_that_it_is_stored(table: Set) -> None:
     page = Page(table(consent="We ask for nothing."))
     said = page.http.get(f"/j/{page.here.links[1].code}", headers={"Accept": "text/html"}).text
     assert "whether you copied or pasted text or left the page" in said
+    assert "which neurons you looked up" not in said, "nothing can be looked up here"
+
+
+def test_the_first_page_says_that_what_is_looked_up_is_stored(table: Set) -> None:
+    page = Page(table(levels=("examples", "consult")))
+    said = page.http.get(f"/j/{page.here.links[1].code}", headers={"Accept": "text/html"}).text
+    assert "Also which neurons you looked up, and when. Apart from that, that your link was used." in said

@@ -121,6 +121,7 @@ class Game:
             pay=pay_said(pay, self.texts, platform=platform) if paid else "",
             resumed=known is not None,
             preview=entry is None,
+            looks=CONSULT in config.episode.levels,
         )
 
     def start(self, code: str, *, agreed: bool) -> str:

@@ -148,6 +148,8 @@ class Landing:
     """True when this link was used before: the button continues, and nothing is lost."""
     preview: bool = False
     """True for someone who has not accepted the task yet: there is nothing to start."""
+    looks: bool = False
+    """True where units may be looked up, at one of the campaign's levels: which, and when, is stored."""
 
 
 @dataclass(frozen=True)
