@@ -96,6 +96,18 @@ def test_a_batch_holds_every_round_and_no_truth(
     assert all(word in written for word in words)
 
 
+def test_levels_that_the_page_does_not_show_are_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    folder = invented_campaign(tmp_path / "campaign", levels=("examples", "upstream"))
+    with closing(open_store(folder)) as store:
+        with pytest.raises(
+            PlatformError, match=r"Level 'upstream' is shown by our own page alone\. Set \[episode\] lev"
+        ):
+            write_files(folder, store, tmp_path / "batch", places=2)
+        with store.read() as connection:
+            assert connection.execute(select(func.count()).select_from(tables.sittings)).scalar_one() == 0
+    assert not (tmp_path / "batch").exists()
+
+
 def test_a_page_that_is_too_long_is_refused_and_nothing_is_kept(tmp_path: Path) -> None:
     folder = invented_campaign(tmp_path / "campaign", practice=60, held_out=30, targets=2)
     with closing(open_store(folder)) as store:
