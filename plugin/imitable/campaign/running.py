@@ -115,8 +115,8 @@ class Readings(Table):
     probes: list[str] = Field(default=[], max_length=8)
     """Files of linear probes (.safetensors), from the campaign's folder, that level `probes` reads."""
     units: list[str] = Field(default=[], max_length=26)
-    """Units of the model, such as "mlp.3/117", that level `consult` offers; default: those of `neighbours`, `upstream`
-    and `downstream`."""
+    """Units of the model, such as "mlp.3/117", that level `consult` offers; default: twelve, taken in turn from
+    `neighbours`, `upstream` and `downstream`."""
     looks: int = Field(default=3, ge=1)
     """Units that a player may look up in a round, at level `consult`."""
 
