@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pandas as pd
 import pytest
 from typer.testing import CliRunner
@@ -211,6 +212,17 @@ def test_what_does_not_fit_the_cap_is_not_ready_and_nothing_is_played(tmp_path: 
     assert "more than the cap of 20.00 USD" in said
     assert "guesses by" not in said
     assert "imitable-rehearsal-" not in said
+
+
+def test_a_server_that_stops_answering_is_said_and_nobody_waits_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def no_answer(*_: object, **__: object) -> None:
+        raise httpx.ReadTimeout("")
+
+    monkeypatch.setattr("imitable.rehearsal.playing.play_sitting", no_answer)
+    said = rehearsed(invented(tmp_path / "campaign"), "--players", 2, code=4)
+    assert said.partition("rehearse again: ")[2].startswith("The game's server stopped answering (ReadTimeout). Keep")
 
 
 def test_a_share_of_the_people_tells_what_all_would_cost(tmp_path: Path) -> None:

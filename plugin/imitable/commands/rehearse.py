@@ -192,6 +192,8 @@ class _Show:
             self.found.places = int(connection.execute(select(places)).scalar_one() or 0)
 
     def _play(self, count: int, clock: Clock) -> None:
+        import httpx
+
         from imitable.rehearsal.people import draw_people
         from imitable.rehearsal.playing import play
 
@@ -200,8 +202,14 @@ class _Show:
         config, came = self.folder.config, len(self.found.took)
         people = draw_people(count, config, self.rng, before=came)
         expected = min(count, max(1, self.found.places - came)) * config.episode.rounds * config.sitting.episodes
-        with self.progress("Playing by simulated people", expected) as advance:
-            took = play(self.stage, clock, people, self.found.usual, rng=self.rng, tick=advance)
+        try:
+            with self.progress("Playing by simulated people", expected) as advance:
+                took = play(self.stage, clock, people, self.found.usual, rng=self.rng, tick=advance)
+        except httpx.HTTPError as error:
+            raise _Refused(
+                f"The game's server stopped answering ({str(error) or type(error).__name__}). Keep the rehearsal, and "
+                "report it."
+            ) from error
         self.found.took += took
 
     def _command(self, name: str, *options: str, code: int = 0) -> str:

@@ -11,7 +11,6 @@ import heapq
 import mmap
 import struct
 from collections.abc import Coroutine
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -45,7 +44,7 @@ class Timeline:
         self.now = clock()
         self._next: list[tuple[datetime, int, asyncio.Future[None]]] = []
         self._order = count()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._group: asyncio.TaskGroup
 
     async def wait(self, seconds: float) -> None:
         """Let time pass for whoever calls: others act meanwhile."""
@@ -53,24 +52,18 @@ class Timeline:
         self._let_go()
         await mine
 
-    def begin(self, life: Coroutine[Any, Any, None], *, after: float = 0.0) -> None:
-        """Add somebody, whose part begins in so many seconds."""
-        self._tasks.add(asyncio.get_running_loop().create_task(self._live(life, self._queue(after))))
+    def begin(self, life: Coroutine[Any, Any, None]) -> None:
+        """Add somebody, whose part begins now."""
+        self._group.create_task(self._live(life, self._queue(0.0)))
 
-    async def run(self) -> None:
-        """Let everybody act, to the end. What one raises ends it all."""
-        self._let_go()
+    async def run(self, first: Coroutine[Any, Any, None]) -> None:
+        """Let `first` act, and everybody whom it lets in, to the end. What one raises ends it all."""
         try:
-            while self._tasks:
-                done, self._tasks = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    task.result()
-        finally:
-            for task in self._tasks:
-                task.cancel()
-            for task in self._tasks:
-                with suppress(asyncio.CancelledError):
-                    await task
+            async with asyncio.TaskGroup() as self._group:
+                self.begin(first)
+                self._let_go()
+        except BaseExceptionGroup as failed:
+            raise failed.exceptions[0] from None
 
     def _queue(self, seconds: float) -> asyncio.Future[None]:
         mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -127,6 +127,5 @@ async def _play(
 
     trusted = httpx.create_ssl_context(trust_env=False)
     async with httpx.AsyncClient(timeout=30.0, trust_env=False, verify=trusted) as client:
-        timeline.begin(come())
-        await timeline.run()
+        await timeline.run(come())
     return took
