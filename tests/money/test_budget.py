@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from imitable.campaign import Folder
+from imitable.campaign import Folder, open_folder
 from imitable.commands.accounts import top_up
 from imitable.commands.offered import published_on
 from imitable.commands.publish import publish, publish_files
 from imitable.errors import MoneyError, NotOffered
 from imitable.game import Link
-from imitable.money.budget import standing
+from imitable.money.budget import set_aside, standing
 from imitable.money.earned import most_bonus
 from imitable.money.ledger import decide, statement
 from imitable.platforms.by_hand import uploaded
@@ -54,6 +54,19 @@ def test_what_does_not_fit_the_cap_is_refused_with_what_does(tmp_path: Path) -> 
     with closing(open_store(folder)) as store, store.read() as connection:
         assert standing(connection, folder).aside.minor == fits * _each(folder)
         assert len(connection.execute(select(money_tables.reservations)).all()) == 1
+
+
+def test_after_pay_was_lowered_what_fits_is_told_by_what_was_promised_before(tmp_path: Path) -> None:
+    folder = invented_campaign(tmp_path / "campaign", more='[pay]\nbase = "10.00"\ncap = "100.00"\n')
+    publish(folder.path, places=5)
+    config = folder.path / "campaign.toml"
+    config.write_text(config.read_text(encoding="utf-8").replace("10.00", "5.00", 1), encoding="utf-8")
+    with pytest.raises(MoneyError, match=r"may cost 10\.00 USD each, .* Offer 10 at most"):
+        publish(folder.path, places=20)
+    folder = open_folder(folder.path)
+    with closing(open_store(folder)) as store:
+        aside = set_aside(store, folder, "web", 10, now=datetime.now(UTC))
+    assert (aside.places, aside.amount.minor, aside.standing.bound.minor) == (5, 5000, 10_000)
 
 
 @pytest.mark.parametrize("platform", ["label-studio", "mturk"])

@@ -15,7 +15,7 @@ import pytest
 
 from imitable.campaign import Folder
 from imitable.commands.publish import publish
-from imitable.errors import MoneyError, PlatformError
+from imitable.errors import MoneyError, NotOffered, PlatformError
 from imitable.game.finishing import completion_code
 from imitable.money import Money
 from imitable.money.budget import standing
@@ -217,7 +217,12 @@ def test_closing_lets_those_finish_who_have_begun_and_then_stops(there: StandIn,
         here.finish(submission)
         assert here.close() == "The study is stopped."
         assert here.close() == "The study recruits nobody: it is COMPLETED."
-        assert "only with more places: imitable publish" in " ".join(here.publish(3).notes)
+        for dry_run in (True, False):
+            with pytest.raises(
+                NotOffered, match=r"opens it again only with more places: imitable publish .* --links 4"
+            ):
+                here.publish(3, dry_run=dry_run)
+        assert here.study["status"] == "COMPLETED"
         here.publish(4)
         assert here.study["status"] == "ACTIVE"
 

@@ -17,13 +17,15 @@ from sqlalchemy import select
 
 from imitable.commands.accounts import forget, reconcile
 from imitable.commands.close import close
+from imitable.commands.closed import closed_on
 from imitable.commands.pay import pay, show
 from imitable.commands.publish import publish
 from imitable.errors import MoneyError, NotOffered, PlatformError
 from imitable.money.budget import set_aside, standing
 from imitable.money.fairness import fairness, would_be
 from imitable.money.ledger import statement
-from imitable.rehearsal.prolific import Fault, StandIn
+from imitable.platforms.prolific.client import Api
+from imitable.rehearsal.prolific import TOKEN, Fault, StandIn
 from imitable.store import money_tables, open_store
 from imitable.testing import invented_campaign
 from prolific_campaign import OnProlific, campaign_on, there, token
@@ -211,6 +213,53 @@ def test_work_that_was_made_up_is_refused_and_binds_no_money(here: OnProlific) -
     assert reconcile(here.folder.path)["prolific"].differences == []
 
 
+def test_paying_after_closing_leaves_what_is_aside_for_those_who_may_still_go_on(
+    there: StandIn, tmp_path: Path
+) -> None:
+    with campaign_on(there, tmp_path, pay='[pay]\nbase = "3.00"\ncap = "72.00"\n') as here:
+        offer(here, 10)
+        arrived = here.arrive(4)
+        for _, submission in arrived[:2]:
+            here.finish(submission)
+        for _, submission in arrived[2:]:
+            here.play(submission, rounds=1)
+            there.give_back(submission)
+        assert "25.68 USD that were set aside for it are free" in close(here.folder.path)["prolific"]
+        pay(here.folder.path, platform=None, confirm=lambda part: part.total.decimal)
+        with here.store.read() as connection:
+            where = standing(connection, here.folder)
+        assert (where.owed.minor, where.aside.minor) == (0, 2 * 428)
+
+
+def test_a_stopped_study_that_does_not_open_again_keeps_nothing_more_aside(here: OnProlific) -> None:
+    offer(here, 10)
+    for _, submission in here.arrive(2):
+        here.finish(submission)
+    close(here.folder.path)
+    assert aside(here) == 2
+    with pytest.raises(NotOffered, match="opens it again only with more places"):
+        offer(here, 10)
+    with here.store.read() as connection:
+        assert set(closed_on(connection)) == {"prolific"}, "nothing was opened"
+    here.there.fail(Fault("status", path="/studies/.+/$", method="PATCH", status=400))
+    with pytest.raises(NotOffered, match="Nobody was invited"):
+        offer(here, 15)
+    assert aside(here) == 2
+    here.there.fail()
+    assert offer(here, 12) == aside(here) == 12
+
+
+def test_places_that_somebody_added_on_prolific_stay_aside_when_more_are_refused(here: OnProlific) -> None:
+    offer(here, 5)
+    api = Api(here.there.address, TOKEN)
+    api.patch(f"/studies/{here.study['id']}/", {"total_available_places": 10})
+    api.close()
+    here.there.fail(Fault("status", path="/studies/.+/$", method="PATCH", status=400))
+    with pytest.raises(NotOffered):
+        offer(here, 15)
+    assert aside(here) == 10
+
+
 def test_work_that_was_made_up_counts_in_no_figure_of_what_an_hour_earns(here: OnProlific) -> None:
     offer(here, 3)
     for _, submission in here.arrive(2):
@@ -270,7 +319,7 @@ def test_closing_frees_what_nobody_can_fill_any_more_and_nothing_while_somebody_
         with here.store.read() as connection:
             where = standing(connection, here.folder)
         assert where.owed.minor == 428
-        assert where.aside.minor == 428, "who returned it may still go on here, for the record"
+        assert where.aside.minor == 2 * 428, "who returned it may still go on here, for the record; one is not paid yet"
         assert publish(here.folder.path, platform="web", places=5).sittings == 5
         with pytest.raises(MoneyError, match="more than the cap"):
             offer(here, 16)

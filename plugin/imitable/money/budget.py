@@ -121,15 +121,15 @@ def set_aside(
 ) -> Aside:
     """Set the worst case of `places` sittings in all aside for a platform; those set aside before are among them.
 
-    `charged` is what one may cost by the platform's own reckoning; it counts where it is more than ours. With
-    `dry_run` nothing is kept. Raises MoneyError, and sets nothing aside, when it does not fit the cap.
+    `charged` is what one may cost by the platform's own reckoning; it counts where it is more than ours, and so does
+    what was set aside for one before. With `dry_run` nothing is kept. Raises MoneyError, and sets nothing aside, when
+    it does not fit the cap.
     """
     with store.write() as connection:
         _lock(connection)
         before, most = _set_aside(connection, platform)
-        each = worst_case(connection, folder, platform)
-        if charged is not None and charged.minor > each.minor:
-            each = charged
+        worst = worst_case(connection, folder, platform)
+        each = Money(max(worst.minor, most, charged.minor if charged else 0), worst.currency)
         more = max(0, places - before)
         if more or each.minor > most:
             _append(connection, platform, more, each, now=now)
@@ -169,8 +169,9 @@ def give_back(store: Store, platform: str, aside: Aside, *, offered: int | None,
 def free_the_rest(store: Store, folder: Folder, platform: str, *, now: datetime) -> Money:
     """Free what is set aside for places that nobody can fill any more, by a row that says so: how much.
 
-    For when recruiting has ended and nobody is playing. What was earned is owed or paid by now, and bound as such;
-    sittings that have not ended keep their worst case aside.
+    For when recruiting has ended and nobody is playing. Sittings that earned something keep their place, which they
+    fill by the time they are paid, and those that have not ended theirs: else the first to be paid would take what is
+    aside for the others.
     """
     decide(store, folder, now=now)
     with store.write() as connection:
@@ -178,8 +179,8 @@ def free_the_rest(store: Store, folder: Folder, platform: str, *, now: datetime)
         places, most = _set_aside(connection, platform)
         sittings = tables.sittings.c
         open_ones = select(func.count()).where(sittings.platform == platform, sittings.ended_at.is_(None))
-        filled = _filled(connection, counting(connection))[platform]
-        rest = max(0, places - len(filled) - int(connection.execute(open_ones).scalar_one()))
+        earned = {line.sitting_id for line in counting(connection, platform=platform) if line.amount.minor}
+        rest = max(0, places - len(earned) - int(connection.execute(open_ones).scalar_one()))
         each = Money(most, folder.config.pay.currency)
         if rest:
             _append(connection, platform, -rest, each, now=now)

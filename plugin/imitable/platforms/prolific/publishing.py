@@ -29,14 +29,21 @@ def publish_study(api: Api, folder: Folder, store: Store, places: int, *, dry_ru
     """Make the study, or find it, see to it that it has so many places, and let it recruit; or say what would be done.
 
     A study keeps its places: more can be added, and none taken away. Raises NotOffered as long as nobody can have come,
-    for a draft recruits nobody, and PlatformError after that.
+    for a draft recruits nobody, and so does one that was stopped until it has more places; PlatformError after that.
     """
     with _nobody_comes(None):
         account = account_of(api, folder)
         study = find(api, folder, account)
     there = 0 if study is None or study["status"] == DRAFT else int(study["total_available_places"])
-    with _nobody_comes(there):
+    stopped = study is not None and study["status"] == "COMPLETED"
+    before = None if stopped else there  # nobody takes what was left of a study that was stopped
+    with _nobody_comes(before):
         places = max(places, 0 if study is None else int(study["total_available_places"]))
+        if stopped and places <= there:
+            raise PlatformError(
+                "The study is over, and Prolific opens it again only with more places: imitable publish "
+                f"{folder.path} --platform prolific --links {places + 1}"
+            )
         group = "" if dry_run else group_for(api, folder, account)
         wanted = described(folder, folder.texts(), places=places, project=account.project, group=group)
         if study is not None and there:
@@ -49,9 +56,9 @@ def publish_study(api: Api, folder: Folder, store: Store, places: int, *, dry_ru
         if study is None or not there:
             study = _drafted(api, study, wanted)
     if there:
-        _grown(api, study, there, places)
+        _grown(api, study, there, places, before)
     status = _opened(api, study)
-    notes = (*notes, *_about(folder, study, status, places), *subscribe(api, folder, account))
+    notes = (*notes, *_about(folder, study, status), *subscribe(api, folder, account))
     step = f"let 'imitable serve {folder.path}' run, and now and then: imitable collect {folder.path}"
     return Published(f"{_what(folder, places)} ({study['id']})", (), step, notes, places, each)
 
@@ -95,8 +102,8 @@ def _drafted(api: Api, study: Row | None, wanted: Row) -> Row:
     return study
 
 
-def _grown(api: Api, study: Row, there: int, places: int) -> None:
-    """See to it that a published study, which has places `there`, has so many."""
+def _grown(api: Api, study: Row, there: int, places: int, before: int | None) -> None:
+    """See to it that a published study, which has places `there`, has so many; `before` are those still offered."""
     path = f"/studies/{study['id']}/"
     if places <= there:
         return
@@ -104,7 +111,7 @@ def _grown(api: Api, study: Row, there: int, places: int) -> None:
         api.patch(path, {"total_available_places": places})
     except Refused as error:
         if error.final and int(api.get(path)["total_available_places"]) == there:
-            raise NotOffered(str(error), offered=there) from error
+            raise NotOffered(str(error), offered=before) from error
         raise
 
 
@@ -132,17 +139,12 @@ def move(api: Api, study_id: str, action: str, *, unless: str) -> None:
             raise
 
 
-def _about(folder: Folder, study: Row, status: str, places: int) -> list[str]:
+def _about(folder: Folder, study: Row, status: str) -> list[str]:
     """What the runner has to know of a study that was published."""
     from imitable.platforms.reaching import answers
 
     notes, settings = [], settings_of(folder)
-    if status == "COMPLETED":
-        notes.append(
-            "The study was stopped, and Prolific opens it again only with more places: imitable publish "
-            f"{folder.path} --platform prolific --links {places + 1}"
-        )
-    elif status == "SCHEDULED":
+    if status == "SCHEDULED":
         notes.append("The study waits for a time that was set on Prolific.")
     if settings.study_id is None:
         notes.append(
