@@ -66,12 +66,15 @@ class Workers:
         return any(one["status"] == "Accepted" for one in self.there.state()["assignments"])
 
     def over(self, visit: Visit, habit: Habit, played: Played | None, now: datetime) -> None:
-        """Send the last page's form, return the assignment, or forget it. There is no code to mistype."""
+        """Send the last page's form, return the assignment, or forget it. There is no code to mistype.
+
+        Without a form, there is nothing to send: who was turned away, left, or had nothing to play, returns.
+        """
         self._move(now)
         status = {one["id"]: one["status"] for one in self.there.state()["assignments"]}[visit.submission]
         if status != "Accepted":
             return  # it took too long, and was abandoned
-        if played is None or habit == "leaves":
+        if played is None or not played.handed_in:
             self.there.give_back(visit.submission)
         elif habit != "forgets":
             self.there.submit(visit.submission, played.handed_in)

@@ -59,17 +59,20 @@ class Participants:
         return any(one["status"] in ("RESERVED", "ACTIVE") for one in self.there.state()["submissions"].values())
 
     def over(self, visit: Visit, habit: Habit, played: Played | None, now: datetime) -> None:
-        """Hand in with the code of the last page, or another, or not at all."""
+        """Hand in with the code of the last page, or another, or not at all.
+
+        Without a code, there is nothing to hand in: who was turned away, left, or had nothing to play, returns.
+        """
         self._move(now)
-        if played is None:
-            self.there.give_back(visit.submission)
-            return
-        code = parse_qs(urlsplit(played.finish).query).get("cc", [""])[0]
         if self.there.state()["submissions"][visit.submission]["status"] != "ACTIVE":
             return  # it took too long, and timed out
-        if habit in ("hands in", "stops", "another code"):
+        if played is None or not played.finish:
+            self.there.give_back(visit.submission)
+            return
+        [code] = parse_qs(urlsplit(played.finish).query)["cc"]
+        if habit != "forgets":
             self.there.complete(visit.submission, "MISTYPED" if habit == "another code" else code)
-        if habit in ("stops", "leaves"):
+        if habit == "stops":
             self.there.give_back(visit.submission)
 
     def sent(self) -> list[Sent] | None:

@@ -1,0 +1,52 @@
+"""What people of a rehearsal do on the stand-ins: who had nothing to play has nothing to hand in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import mturk_campaign
+import prolific_campaign
+from imitable.game.player import Played
+from imitable.rehearsal.clock import Clock
+from imitable.rehearsal.mturk import standing_in as an_mturk_style_site
+from imitable.rehearsal.mturk.stage import Workers
+from imitable.rehearsal.people import Habit
+from imitable.rehearsal.prolific import standing_in as a_prolific
+from imitable.rehearsal.prolific.stage import Participants
+from imitable.rehearsal.stages import Stage
+from mturk_campaign import credentials
+from prolific_campaign import token
+
+__all__ = ["credentials", "token"]
+
+HABITS: tuple[Habit, ...] = ("hands in", "another code", "stops", "forgets", "leaves")
+
+
+def nothing_to_play(stage: Stage, campaign: Path, habit: Habit) -> str:
+    """Somebody comes, is thanked on a page without a form, and does what its habit is: its work's name there."""
+    stage.opened(campaign)
+    clock = Clock(campaign.parent / f"clock {habit}")
+    visit = stage.arrive(clock())
+    assert visit is not None
+    stage.over(visit, habit, Played("who came late", finished=True), clock())
+    return visit.submission
+
+
+def test_a_worker_who_had_nothing_to_play_returns_the_assignment(credentials: None, tmp_path: Path) -> None:
+    with an_mturk_style_site() as there, mturk_campaign.campaign_on(there, tmp_path / "campaign") as here:
+        here.publish(1)
+        stage = Workers(there, here.folder.config)
+        for habit in HABITS:
+            name = nothing_to_play(stage, here.folder.path, habit)
+            assert {one["id"]: one["status"] for one in there.state()["assignments"]}[name] == "Returned", habit
+
+
+def test_a_participant_who_had_nothing_to_play_returns_the_place(token: None, tmp_path: Path) -> None:
+    with a_prolific() as there, prolific_campaign.campaign_on(there, tmp_path / "campaign") as here:
+        here.publish(1)
+        stage = Participants(there, here.folder.config)
+        for habit in HABITS:
+            name = nothing_to_play(stage, here.folder.path, habit)
+            assert there.state()["submissions"][name]["status"] == "RETURNED", habit
