@@ -21,6 +21,7 @@ class Nginx:
     """One server; it runs from the moment it is made until `remove`."""
 
     def __init__(self, home: Path, included: Path, port: int) -> None:
+        self.port = port
         self.url = f"http://127.0.0.1:{port}"
         home.mkdir(parents=True)
         places = "\n".join(f"{name}_temp_path {home / name};" for name in PLACES)

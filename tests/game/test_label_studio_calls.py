@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from queue import Queue
+from threading import Event
 from typing import Any, NamedTuple
 
 import pytest
@@ -133,6 +136,50 @@ def test_the_address_of_label_studio_is_not_counted_and_that_of_who_tries_passwo
 
 
 # Bodies
+
+
+def test_nobody_uses_up_what_another_may_ask_of_a_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "SESSION_AT_ONCE", 20)
+    slow = "[platform.label_studio]\n[serve.limits]\nsession_per_second = 0.001\n"
+    folder = invented_campaign(tmp_path / "campaign", more=slow)
+    here = Table(folder, open_store(folder, url="sqlite"), 1)
+    tasks = published(here)
+    with wired(here) as wire:
+        mine, another = Page(wire, here, tasks[ANN][0]), Page(wire, here, tasks[ANN][0], caller=BOB)
+        while another.ask(begin="yes").status == 200:
+            pass
+        assert another.ask(begin="yes").status == 429
+        assert names.done(1) in mine.play(4)
+    here.store.close()
+
+
+def test_a_flood_of_hints_about_one_task_is_followed_up_by_one_at_a_time(tmp_path: Path) -> None:
+    folder = invented_campaign(tmp_path / "campaign", more=SETTINGS)
+    here = Table(folder, open_store(folder, url="sqlite"), 1)
+    looked, go_on = Queue[int](), Event()
+
+    def look(number: int) -> None:
+        looked.put(number)
+        assert go_on.wait(60)
+
+    headers = {"Authorization": f"Bearer {names.hint_secret(folder)}"}
+    with TestClient(web_app(here.game, look)) as http, ThreadPoolExecutor(2) as pool:
+
+        def hint(number: int) -> int:
+            told = {"action": "ANNOTATION_CREATED", "task": {"id": number}}
+            return http.post(f"{names.DOOR}/webhook", json=told, headers=headers).status_code
+
+        first = pool.submit(hint, 1)
+        assert looked.get(timeout=60) == 1
+        assert [hint(1) for _ in range(50)] == [204] * 50, "nobody of the flood waits"
+        other = pool.submit(hint, 2)
+        assert looked.get(timeout=60) == 2, "nor does another's task"
+        go_on.set()
+        assert [first.result(60), other.result(60)] == [204, 204]
+        assert [looked.get_nowait() for _ in range(looked.qsize())] == [1], "one look finds all that came meanwhile"
+        assert hint(1) == 204
+        assert looked.get_nowait() == 1
+    here.store.close()
 
 
 def test_a_task_may_be_long_and_a_body_that_is_longer_still_is_refused(door: Open) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from sqlalchemy import select
@@ -74,3 +76,31 @@ def test_pools_that_are_too_small_are_refused_with_the_size_that_would_do(campai
 
 def test_items_may_be_shared_where_a_proxy_hides_them(campaign: Folder) -> None:
     assert len(_reserve(campaign, *(f"a{number}" for number in range(8)), share_items=True)) == 24
+
+
+def test_who_plans_at_the_same_moment_gives_no_item_twice(tmp_path: Path, either_store: str) -> None:
+    wanted = "[platform.label_studio]\nannotators_per_target = 8\n"
+    folder = invented_campaign(tmp_path / "campaign", targets=3, episodes=3, more=wanted)
+    together = Barrier(4)
+
+    def plan(name: str) -> None:
+        together.wait(timeout=60)
+        _reserve(folder, name)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(plan, ("ann", "bob", "cem", "dia")))
+    with closing(open_store(folder)) as store, store.read() as connection:
+        made = reserved(connection, platform="label-studio")
+    items = [(one.target_id, asked.item_id) for one in made for asked in one.rounds]
+    assert len(set(items)) == len(items) == 60
+
+
+def test_items_that_were_shared_and_wait_for_a_guess_are_not_played_where_all_can_read(campaign: Folder) -> None:
+    names = [f"a{number}" for number in range(8)]
+    before = _reserve(campaign, *names, share_items=True)
+    with pytest.raises(PlatformError, match=r"Set proxied and mode back"):
+        _reserve(campaign, *names)
+    assert _reserve(campaign, *names, share_items=True) == before
+    with closing(open_store(campaign)) as store, store.write() as connection:
+        connection.execute(tables.sittings.update().values(ended_at=NOW, ended_by="closed"))  # nobody plays any more
+    assert _reserve(campaign, *names) == before

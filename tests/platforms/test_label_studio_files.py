@@ -15,6 +15,7 @@ from sqlalchemy import select
 from imitable.campaign import Folder
 from imitable.commands.export import export
 from imitable.errors import PlatformError
+from imitable.game.label_studio import names
 from imitable.money.earned import earned
 from imitable.platforms.by_hand import NotTaken, TakenIn
 from imitable.platforms.label_studio.exported import take_in_export
@@ -180,3 +181,14 @@ def test_a_file_that_is_no_export_is_refused(campaign: tuple[Folder, Store], tmp
     (tmp_path / "e.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(PlatformError, match=r"e\.json .* Export again"):
         take_in_export(folder, store, tmp_path / "e.json")
+
+
+@pytest.mark.parametrize("key", ["t\0", "\ud800", "t_\u0661", "x" * 100_000, ""])
+def test_a_key_that_somebody_wrote_into_a_task_is_that_of_none(tmp_path: Path, either_store: str, key: str) -> None:
+    folder = invented_campaign(tmp_path / "campaign")
+    with closing(open_store(folder)) as store:
+        tasks = _tasks(folder, store, tmp_path / "files", places=1)
+        rows = [task | {"annotations": [_answer(at, 5)]} for at, task in enumerate(tasks)]
+        rows[0]["data"] = rows[0]["data"] | {names.KEY: key}
+        done = _take_in(folder, store, tmp_path / "e.json", rows)
+    assert done == TakenIn(len(rows) - 1, 0, (NotTaken(1, "0", "unknown"),))

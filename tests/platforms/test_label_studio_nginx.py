@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from label_studio_campaign import any_door
 from label_studio_proxied import Proxied, play, proxied_campaign
 
 from imitable.errors import PlatformError
@@ -21,8 +22,11 @@ from imitable.game.label_studio import allowing, names
 from imitable.platforms.label_studio.nginx import nginx_config, write_nginx_config
 from imitable.testing import invented_campaign
 from label_studio_server import Bearer, LabelStudio, addresses_of_label_studio
+from wire import Wire
 
 pytestmark = pytest.mark.xdist_group("label-studio")
+
+_JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +95,8 @@ def test_no_request_however_it_is_dressed_up_brings_anything_of_anothers(proxied
         f"/api/projects/{project}/export?exportType=JSON", f"/api/projects/{project}/tasks/",
         f"/api/tasks/{other}/annotations", f"/api/tasks/{other}/drafts", "/api/predictions", "/api/webhooks",
         f"/projects/{project}/data?task={other}", "/api/organizations", "/user/account", "/admin/", "/docs/api/",
-        "/imitable-may", "/imitable-may-see-task", "/imitable-may-change-draft", names.DOOR + "/proxy/tabs",
+        "/imitable-may", "/imitable-may-see-task", "/imitable-may-change-draft", "/imitable-may-ask-backend",
+        names.DOOR + "/proxy/tabs",
     ]  # fmt: skip
     with proxied.browser(proxied.second) as browser, proxied.program(proxied.second) as script:
         answers = [
@@ -251,3 +256,47 @@ def test_what_nginx_could_not_do_is_refused(tmp_path: Path) -> None:
         write_nginx_config(well, tmp_path / "nowhere" / "file")
     write_nginx_config(well, tmp_path / "file")
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
+
+
+def test_nobody_answers_in_anothers_name_and_is_told_who_that_is(proxied: Proxied) -> None:
+    mine, auth = proxied.tasks(proxied.second)[1], Bearer(proxied.campaign.real.url, proxied.first.token)
+    with httpx.Client(base_url=proxied.campaign.real.url, auth=auth, trust_env=False) as client:
+        first = client.get("/api/current-user/whoami").json()["id"]
+    number = str(first)
+    with proxied.browser(proxied.second) as client:
+        where = f"/api/tasks/{mine}/annotations"
+        told = [
+            client.post(where, json={"result": [], "completed_by": first}),
+            client.post(where, content=f'{{"result": [], "completed\\u005fby": {number}}}', headers=_JSON),
+            client.post(where, content=f'{{"result": [], "\\u0063ompleted_\\u0062y": {number}}}', headers=_JSON),
+            client.post(where, content=f'{{"x": "{"x" * 1_500_000}", "completed_by": {number}}}', headers=_JSON),
+            client.post(where, data={"result": "[]", "completed_by": number}),
+            client.post(where, files={"result": (None, "[]"), "completed_by": (None, number)}),
+        ]
+        assert [answer.status_code for answer in told] == [400] * len(told)
+        assert not [what for answer in told for what in proxied.others() if what in answer.text]
+        assert client.get(f"/api/tasks/{mine}").json()["annotations"] == []
+
+
+def test_backends_of_other_projects_answer_nobody(proxied: Proxied) -> None:
+    real = proxied.campaign.real
+    project = real.project()
+    with any_door() as elsewhere:
+        said = real.client().post(
+            "/api/ml", json={"url": elsewhere, "project": project, "title": "theirs", "is_interactive": True}
+        )
+        task = real.client().post("/api/tasks/", json={"data": {"text": "theirs"}, "project": project}).json()["id"]
+        asked = {"task": task, "context": {"result": []}}
+        with proxied.browser(proxied.second) as client:
+            for number in (said.json()["id"], 0, 10**6):
+                assert client.post(f"/api/ml/{number}/interactive-annotating", json=asked).status_code == 403
+
+
+def test_no_path_brings_a_line_of_its_own_to_label_studio(proxied: Proxied) -> None:
+    project, log = proxied.campaign.project, proxied.nginx.log
+    before = len(log.read_text(encoding="utf-8"))
+    for path in ("/static/x", f"/projects/{project}", f"/projects/{project}/data", "/user/login", "/sw.js", "/"):
+        for end in ("%0a", "%0d%0a", "%0a%20HTTP/1.1%0d%0aX-A:%20b%0d%0a"):
+            head = f"GET {path}{end}?a=b HTTP/1.1\r\nHost: example.org\r\nConnection: close\r\n\r\n"
+            assert Wire(proxied.nginx.port).send(head.encode(), patience=10).raw.startswith(b"HTTP/1.1 "), path
+    assert "upstream" not in log.read_text(encoding="utf-8")[before:]

@@ -16,6 +16,7 @@ from imitable.game.assignment import round_id_of
 from imitable.game.commit import answered, commit, commit_unseen, find_round, read_guess
 from imitable.game.content import Content
 from imitable.game.hosts import Entry
+from imitable.game.label_studio import names
 from imitable.game.sessions import consent_version
 from imitable.game.showing import end_sitting, past, show_first
 from imitable.game.views import Past
@@ -49,6 +50,8 @@ def take_in(
     With `now`, the round is one whose answer is shown afterwards: it must be its episode's next, and is timed from when
     its task was made, or as the platform's page says where that was before the sitting began.
     """
+    if not names.TASK_KEY.fullmatch(given.task_key):  # it may hold what no database takes
+        return "unknown"
     task = connection.execute(
         select(
             tables.tasks.c.episode_id,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, and_, case, func, select
 
 from imitable.campaign import Folder
 from imitable.errors import PlatformError
@@ -65,14 +65,18 @@ def reserve(
     """A sitting for each of these annotators, planned to its end, or the one that was planned before.
 
     Unless `share_items`, no item of a target is given to two annotators of this platform. With `dry_run` nothing is
-    kept. Raises PlatformError, and keeps nothing, when the pools are too small for that; it says the sizes needed.
+    kept. Raises PlatformError, and keeps nothing, when the pools are too small for that, with the sizes needed, and
+    when items that are yet to be guessed were shared before.
     """
     with store.write() as connection:
+        # Held to the end: who plans at the same moment would read the same items as not yet given.
+        connection.execute(select(tables.campaigns.c.campaign_id).with_for_update()).all()
         given = None if share_items else _given(connection, platform)
         for name in names:
             _reserve_one(connection, folder, content, Entry(platform, name, name, proven=True), given, now)
         made = reserved(connection, platform=platform)
         if given is not None:
+            _refuse_shared(connection, platform)
             _refuse_small_pools(folder, content, platform, names, made)
         if dry_run:
             connection.rollback()
@@ -89,6 +93,28 @@ def _given(connection: Connection, platform: str) -> set[str]:
             .where(tables.identities.c.platform == platform, tables.rounds.c.phase != "check")
         ).scalars()
     )
+
+
+def _refuse_shared(connection: Connection, platform: str) -> None:
+    """Raise PlatformError when somebody has yet to guess what another plan holds too: its answer may stand there."""
+    waits = and_(tables.guesses.c.trial.is_(None), tables.sittings.c.ended_at.is_(None))
+    shared = (
+        select(tables.rounds.c.item_id)
+        .join(tables.episodes, tables.episodes.c.episode_id == tables.rounds.c.episode_id)
+        .join(tables.identities, tables.identities.c.annotator_id == tables.episodes.c.annotator_id)
+        .join(tables.sitting_episodes, tables.sitting_episodes.c.episode_id == tables.episodes.c.episode_id)
+        .join(tables.sittings, tables.sittings.c.sitting_id == tables.sitting_episodes.c.sitting_id)
+        .outerjoin(tables.guesses, tables.OF_ROUND)
+        .where(tables.identities.c.platform == platform, tables.rounds.c.phase != "check")
+        .group_by(tables.rounds.c.item_id)
+        .having(func.count(tables.episodes.c.annotator_id.distinct()) > 1, func.sum(case((waits, 1), else_=0)) > 0)
+    )
+    if found := len(connection.execute(shared).all()):
+        raise PlatformError(
+            f"{found} items that are yet to be guessed were given to more than one annotator, and what is revealed to "
+            "one could now be read by all. Nothing was made. Set proxied and mode back to what they were when this was "
+            "published, or make a campaign of its own: imitable new DIR"
+        )
 
 
 def _reserve_one(

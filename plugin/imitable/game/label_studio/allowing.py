@@ -37,7 +37,7 @@ TABS = f"{names.DOOR}/proxy/tabs"
 
 SECRET = "X-Imitable-Proxy"  # noqa: S105  # the name of a header
 ABOUT = "X-Imitable-About"
-"""Headers of the proxy: what lets it ask, and what a request is about, as `task 12` or `draft 3`; else empty."""
+"""Headers of the proxy: what lets it ask, and what a request is about: `task 12`, `draft 3`, `backend 4` or nothing."""
 TASKS = "X-Imitable-Tasks"
 PROJECT = "X-Imitable-Project"
 """Headers of our answer: all tasks that are the caller's, with commas between, and their project."""
@@ -118,6 +118,8 @@ class Allowing:
                 (email, task) for task in mine
             ]:
                 pass
+            case ["backend", backend] if backend.isdecimal() and await self._project_of(request, backend) == project:
+                pass
             case _:
                 raise Refused(403)
         return Response(status_code=204, headers={**NOT_KEPT, TASKS: ",".join(mine), PROJECT: project})
@@ -155,6 +157,14 @@ class Allowing:
             self._keep(key, known)
         owner: tuple[str, str] = known
         return owner
+
+    async def _project_of(self, request: Request, number: str) -> str:
+        """Which project's a backend is: those of others may answer, to whoever asks, what is none of his business."""
+        key = f"backend {number}"
+        if (known := self._recalled(key)) is None:
+            known = str((await self._ask(request, f"/api/ml/{int(number)}"))["project"])
+            self._keep(key, known)
+        return str(known)
 
     async def _ask(self, request: Request, path: str) -> Any:
         """What Label Studio answers to the caller's own credentials. Raises Refused as it does."""

@@ -28,6 +28,11 @@ class Call:
     """What stands in the page's boxes, by their names: the latest of each."""
 
     @property
+    def counted_as(self) -> str:
+        """Whose calls are counted together: one caller's of one task. Nobody can use up what another may ask."""
+        return " ".join((self.key, *sorted(self.callers))).strip()
+
+    @property
     def latest(self) -> str | None:
         """The box that was filled last, as far as that can be told: the one furthest down the page."""
         trials = [trial for name in self.typed if (trial := names.trial_of(name))]

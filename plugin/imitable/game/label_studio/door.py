@@ -46,6 +46,8 @@ class LabelStudioDoor:
         self.replies = Replies(game)
         said = f"{names.USER}:{names.password(game.folder)}"
         self.hint = hint
+        self._looked_at: dict[int, bool] = {}
+        """Tasks that are being looked at, and whether another hint came meanwhile."""
         self._hints = f"Bearer {names.hint_secret(game.folder)}".encode()
         self._expected = b"Basic " + base64.b64encode(said.encode())
 
@@ -87,7 +89,7 @@ class LabelStudioDoor:
         if call is None:
             return _json({"results": [_prediction([]) for _ in range(count)]})
         request.state.token = call.key  # whose request it was, for the log; it keeps a hash
-        self.pace.session(call.key)
+        self.pace.session(call.counted_as)
         try:
             filled = await self.desk.ask(self.replies.reply, call)
         except ImitableError as error:
@@ -107,10 +109,24 @@ class LabelStudioDoor:
             number = hinted_task(await body_of(request, most=names.LARGEST_CALL))
             if number is not None:
                 self.pace.session(f"task {number}")
-                await run_in_threadpool(self.hint, number)
+                await self._look(self.hint, number)
         except (GameError, TooFast, TooSlow):
             pass  # a hint that was lost is made good by 'imitable collect'
         return nothing
+
+    async def _look(self, hint: Hint, number: int) -> None:
+        """Follow up a hint. Of those that come meanwhile one look finds all, so that a flood holds one thread."""
+        if number in self._looked_at:
+            self._looked_at[number] = True
+            return
+        again = True
+        try:
+            while again:
+                self._looked_at[number] = False
+                await run_in_threadpool(hint, number)
+                again = self._looked_at[number]
+        finally:
+            del self._looked_at[number]
 
 
 def _prediction(filled: list[Result]) -> dict[str, Any]:

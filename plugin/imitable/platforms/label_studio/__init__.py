@@ -24,6 +24,7 @@ from imitable.platforms.label_studio.drawing import labelling_config, round_data
 from imitable.platforms.label_studio.files import refuse_twice
 from imitable.platforms.label_studio.findings import compare
 from imitable.platforms.label_studio.in_turn import InTurn
+from imitable.platforms.label_studio.modes import refuse_other_mode
 from imitable.platforms.label_studio.project import alone, check_config, connect, find_project, make_project
 from imitable.platforms.label_studio.sending import Task, external_ids, send
 from imitable.platforms.label_studio.taking import take_heard
@@ -48,6 +49,7 @@ class LabelStudio:
         """
         settings, words = _settings(folder), folder.texts()
         refuse_twice(folder, store, by_hand=False)
+        refuse_other_mode(folder, store, settings.mode)
         config = labelling_config(folder, words)
         check_config(config)
         content = read_content(store, words)
@@ -85,6 +87,7 @@ class LabelStudio:
     def collect(self, folder: Folder, store: Store, *, progress: Progress = silent) -> Collected:
         """Ask what changed since last time, keep the answers to the three questions, compare all with the record."""
         settings = _settings(folder)
+        refuse_other_mode(folder, store, settings.mode)
         with alone(folder), connected(settings.url) as server:
             project = find_project(server, store)
             if project is None:

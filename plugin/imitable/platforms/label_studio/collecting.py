@@ -83,7 +83,8 @@ def _note(connection: Connection, rows: Sequence[Row], key_of: Mapping[int, str]
     """Note what these tasks' annotations are now; those that were there before and are not any more are gone."""
     heard = tables.heard
     keys = {key_of[row["id"]]: row for row in rows}
-    of_these = (heard.c.platform == names.PLATFORM) & heard.c.task_key.in_(keys)
+    ids = [str(annotation["id"]) for row in rows for annotation in row["annotations"]]  # anybody may move one
+    of_these = (heard.c.platform == names.PLATFORM) & (heard.c.task_key.in_(keys) | heard.c.annotation_id.in_(ids))
     known = {row.annotation_id: row for row in connection.execute(select(heard).where(of_these))}
     fresh, changed = [], []
     for key, row in keys.items():
@@ -93,7 +94,8 @@ def _note(connection: Connection, rows: Sequence[Row], key_of: Mapping[int, str]
             if before is None:
                 fresh.append({**said, "first_result": said["result"], "platform": names.PLATFORM})
             elif any(getattr(before, name) != value for name, value in said.items()):
-                changed.append({f"new_{name}": value for name, value in said.items()})
+                first = before.first_result if before.task_key == key else said["result"]
+                changed.append({f"new_{name}": value for name, value in {**said, "first_result": first}.items()})
     if fresh:
         connection.execute(insert(heard), fresh)
     if changed:

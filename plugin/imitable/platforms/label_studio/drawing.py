@@ -32,9 +32,9 @@ def labelling_config(folder: Folder, words: Texts) -> str:
     Raises PlatformError for a campaign with levels that this page does not show.
     """
     config = folder.config
-    if config.episode.beyond:
+    if beyond := config.episode.beyond:
         raise PlatformError(
-            f"Level '{config.episode.beyond[0]}' is shown by our own page alone, and not yet in Label Studio. Set [episode] levels to "
+            f"Level '{beyond[0]}' is shown by our own page alone, and not yet in Label Studio. Set [episode] levels to "
             "text or examples, or let people come to our page: --platform web"
         )
     settings = config.platform.label_studio

@@ -13,10 +13,8 @@ from imitable.errors import PlatformError
 from imitable.game.importing import Given
 from imitable.game.label_studio import names
 from imitable.platforms.by_hand import Found, TakenIn, take_all
+from imitable.platforms.label_studio import results
 from imitable.store import Store
-
-_LONGEST = 86_400.0
-"""Seconds of a lead time that are believed: it is the page's own word."""
 
 
 def take_in_export(folder: Folder, store: Store, path: Path) -> TakenIn:
@@ -68,7 +66,7 @@ def _given(key: str, row: dict[str, Any], emails: Mapping[int, str]) -> Given | 
         given_at = datetime.fromisoformat(str(row["created_at"]))
         when = given_at.astimezone(UTC) if given_at.tzinfo else given_at.replace(tzinfo=UTC)
         typed = [one["value"]["number"] for one in row["result"] if one.get("from_name") == names.GUESS]
-        lead_time = max(0.0, min(float(row.get("lead_time") or 0.0), _LONGEST))
+        lead_time = results.seconds(row.get("lead_time"))
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         return "unreadable"
     who, changed = row.get("completed_by"), row.get("updated_by")
@@ -78,4 +76,4 @@ def _given(key: str, row: dict[str, Any], emails: Mapping[int, str]) -> Given | 
     if not isinstance(number, int | None):
         return "unreadable"
     email = str(who["email"]).lower() if isinstance(who, dict) and "email" in who else emails.get(number or 0)
-    return Given(key, email, str(typed[-1]) if typed else "", when, lead_time)
+    return Given(key, email, str(typed[0]) if typed else "", when, lead_time)

@@ -14,7 +14,7 @@ from functools import partial
 from sqlalchemy import select
 
 from imitable.campaign import Folder
-from imitable.errors import PlatformError
+from imitable.errors import ImitableError
 from imitable.game.content import Content, read_content
 from imitable.game.importing import Given, next_turn, take_in
 from imitable.game.label_studio import names
@@ -48,7 +48,7 @@ class InTurn:
         try:
             with self.store.read() as connection:
                 known = connection.execute(
-                    select(tables.tasks.c.project, tables.sitting_episodes.c.sitting_id)
+                    select(tables.tasks.c.task_key, tables.tasks.c.project, tables.sitting_episodes.c.sitting_id)
                     .join(tables.sitting_episodes, tables.sitting_episodes.c.episode_id == tables.tasks.c.episode_id)
                     .where(tables.tasks.c.platform == names.PLATFORM, tables.tasks.c.external_id == str(number))
                 ).first()
@@ -56,12 +56,13 @@ class InTurn:
                 return
             with connected(settings.url) as server:
                 row = server.wire.get(f"/api/tasks/{number}/").json()
+                row["data"] = {names.KEY: known.task_key}  # what stands there may have been changed by anybody
                 with self.store.write() as connection:
                     for _annotation, given in annotations_of(row):
                         if isinstance(given, Given) and given.name is not None:
                             take_in(connection, self.folder, self.content, given, now=self.clock())
                 send_once(server, self.store, int(known.project), self.next_tasks([known.sitting_id]))
-        except PlatformError as error:
+        except (ImitableError, ValueError) as error:  # the latter for an answer that is not Label Studio's
             _log.error("A task of Label Studio could not be followed up; 'imitable collect' will. %s", error)
 
     def next_tasks(self, sittings: Sequence[str]) -> list[Task]:

@@ -7,6 +7,9 @@ from typing import Any
 
 from imitable.game.label_studio import names
 
+_LONGEST = 86_400.0
+"""Seconds of a lead time that are believed."""
+
 
 def controls(result: Any) -> dict[str, dict[str, Any]]:
     """What stands in each control, by its name; the first where several are of one name."""
@@ -49,6 +52,14 @@ def guesses(values: dict[str, dict[str, Any]], trial: int) -> dict[int, float | 
 def slid(result: Any, name: str) -> float | None:
     """The number at which a slider stands."""
     return number(control(result, name).get("number"))
+
+
+def seconds(lead_time: Any) -> float:
+    """A lead time, 0 to a day: it is the page's own word, and may be anything. Raises ValueError for no number."""
+    try:
+        return max(0.0, min(float(lead_time or 0.0), _LONGEST))
+    except (TypeError, OverflowError) as error:
+        raise ValueError("lead_time") from error
 
 
 def number(value: Any) -> float | None:

@@ -40,5 +40,5 @@ def take_heard(folder: Folder, store: Store, content: Content, *, now: datetime 
     with store.write() as connection:
         for row in connection.execute(found).all():
             typed = str(results.control(row.first_result, names.GUESS).get("number", ""))
-            given = Given(row.task_key, row.completed_by, typed, row.updated_at, row.lead_time or 0.0)
+            given = Given(row.task_key, row.completed_by, typed, row.updated_at, results.seconds(row.lead_time))
             take_in(connection, folder, content, given, now=now)
