@@ -8,6 +8,7 @@ import pytest
 
 import mturk_campaign
 import prolific_campaign
+from imitable.errors import PlatformError
 from imitable.game.player import Played
 from imitable.rehearsal.clock import Clock
 from imitable.rehearsal.mturk import standing_in as an_mturk_style_site
@@ -50,3 +51,25 @@ def test_a_participant_who_had_nothing_to_play_returns_the_place(token: None, tm
         for habit in HABITS:
             name = nothing_to_play(stage, here.folder.path, habit)
             assert there.state()["submissions"][name]["status"] == "RETURNED", habit
+
+
+def test_a_worker_takes_the_place_that_is_left_and_one_whom_the_site_refuses_is_no_empty_site(
+    credentials: None, tmp_path: Path
+) -> None:
+    with (
+        an_mturk_style_site() as there,
+        mturk_campaign.campaign_on(there, tmp_path / "campaign", "per_hit = 1") as here,
+    ):
+        here.publish(3)
+        stage = Workers(there, here.folder.config)
+        stage.opened(here.folder.path)
+        visits = [stage.arrive(there.now()) for _ in range(4)]
+        assert visits[3] is None
+        assert len({one.submission for one in visits[:3] if one is not None}) == 3
+    more = '[[platform.mturk.qualifications]]\ntype = "country"\ncomparator = "In"\ncountries = ["DE"]'
+    with an_mturk_style_site() as there, mturk_campaign.campaign_on(there, tmp_path / "picky", more) as here:
+        here.publish(1)
+        stage = Workers(there, here.folder.config)
+        stage.opened(here.folder.path)
+        with pytest.raises(PlatformError, match="qualifications"):
+            stage.arrive(there.now())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from imitable.campaign import Campaign
 from imitable.campaign.mturk import MTurk
-from imitable.errors import MissingExtra, PlatformError
+from imitable.errors import MissingExtra
 from imitable.game.player import Played
 from imitable.rehearsal.mturk.framing import other_name
 from imitable.rehearsal.mturk.process import KEY, SECRET, StandIn, standing_in
@@ -40,25 +40,21 @@ class Workers:
         told |= {"endpoint_url": there.address, "worker_sites": [there.address, other_name(there.address)]}
         self.tables: Mapping[str, Mapping[str, object]] = {"mturk": told}
         self.notes = tuple(_to_do(config))
-        self._hits: list[str] = []
         self._next: str | None = None
 
     def opened(self, campaign: Path) -> None:
-        """Find the HITs."""
-        self._hits = [str(hit["HITId"]) for hit in self.there.state()["hits"]]
+        """The site itself says which HITs there are."""
 
     def arrive(self, now: datetime) -> Visit | None:
         """A worker takes a place in the first HIT that has one, and is shown the game."""
         self._move(now)
         self._next = self._next or self.there.workers(1)[0]
-        for hit in self._hits:
-            try:
-                assignment, address = self.there.accept(self._next, hit)
-            except PlatformError:
-                continue
-            self._next = None
-            return Visit(address, assignment)
-        return None
+        hit = next((one["HITId"] for one in self.there.state()["hits"] if one["HITStatus"] == "Assignable"), None)
+        if hit is None:
+            return None
+        assignment, address = self.there.accept(self._next, hit)
+        self._next = None
+        return Visit(address, assignment)
 
     def waiting(self, now: datetime) -> bool:
         """Whether somebody may yet return an assignment or abandon it."""
