@@ -176,6 +176,25 @@ def test_a_site_whose_lists_hold_every_work_is_read_once_for_all() -> None:
     assert MTurkPayer.reads_at_once == ByHand.reads_at_once == sys.maxsize
 
 
+@pytest.mark.parametrize("keeps", [True, False])
+def test_a_base_is_taken_from_what_is_left_unless_the_platform_keeps_it_apart(
+    campaign: tuple[Folder, Store], keeps: bool
+) -> None:
+    folder, store = campaign
+    platform = mturk_like(0, faults=0.0)
+    platform.balance = lambda: Money(599, "USD")  # type: ignore[method-assign]
+    platform.keeps_base = keeps  # type: ignore[attr-defined]
+    owe(folder, store, "mturk", 2)
+    master = Paymaster(store, folder, platform, lambda: platform.now)
+    if keeps:
+        assert master.pay(master.lines()).paid == 3
+        return
+    with pytest.raises(MoneyError, match=r"has 5\.99 USD left to spend, and 6\.01 USD are to be sent"):
+        master.pay(master.lines())
+    assert not platform.approved
+    assert not platform.paid
+
+
 def test_two_runs_at_once_are_one_run(campaign: tuple[Folder, Store]) -> None:
     folder, store = campaign
     with one_at_a_time(store, folder), pytest.raises(MoneyError, match="Wait for it"), one_at_a_time(store, folder):

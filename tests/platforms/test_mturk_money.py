@@ -256,6 +256,24 @@ def test_what_the_account_cannot_pay_is_refused_in_words_without_ids(credentials
         assert assignment not in str(answer.facts)
 
 
+@pytest.mark.parametrize("holds", [True, False])
+def test_rewards_that_the_site_holds_back_already_need_not_be_left_to_spend(
+    credentials: None, tmp_path: Path, holds: bool
+) -> None:
+    with standing_in("--cents", "1300") as there, campaign_on(there, tmp_path) as here:
+        there.set(holds=holds)
+        here.publish(3)
+        made = [here.finish() for _ in range(2)]
+        till = Till(here)
+        assert till.payer.keeps_base is holds
+        balance = till.payer.balance()
+        assert balance is not None
+        assert (balance.minor < 600) is holds, "two rewards are more than what is left, where they are held back"
+        assert till.pay().failed == 0
+        rewards = [one for one in till.paid() if one[1] == "reward"]
+        assert rewards == sorted((assignment, "reward", 300) for _, assignment in made)
+
+
 def test_the_endpoint_is_told_and_that_it_is_a_stand_in(till: Till) -> None:
     payer: Payer = till.here.platform.payer(till.here.folder)
     assert (payer.endpoint, payer.stand_in) == (till.here.there.address, True)

@@ -128,9 +128,10 @@ class Payer(Protocol):
 
 @runtime_checkable
 class Keeping(Protocol):
-    """A payer whose platform keeps the base of all that was offered apart: it is not taken from `balance`."""
+    """A payer whose platform may keep the base of all that was offered apart."""
 
     keeps_base: bool
+    """True where it does: then no base is taken from `balance`."""
 
 
 @runtime_checkable

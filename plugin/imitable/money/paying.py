@@ -161,7 +161,7 @@ class Paymaster:
                 f"For the work of {len(found) - there} the platform lists a payment that is in no book of ours: look "
                 "whether it was this one, then 'imitable settle'."
             )
-        self._refuse_what_cannot_be_afforded(bonuses if isinstance(self.payer, Keeping) else [*bases, *bonuses])
+        self._refuse_what_cannot_be_afforded(bases, bonuses)
         for line, payout in bases:
             answers += self._send([(line, payout)], None, partial(self._approve, payout))
             tick(1)
@@ -184,8 +184,11 @@ class Paymaster:
         with self.store.write() as connection:
             wait(connection, lines, why, now=self.clock())
 
-    def _refuse_what_cannot_be_afforded(self, sending: Sequence[Sending]) -> None:
+    def _refuse_what_cannot_be_afforded(self, bases: Sequence[Sending], bonuses: Sequence[Sending]) -> None:
         """Raise MoneyError where the platform has less than these alone come to, whatever it takes on top."""
+        if bases and isinstance(self.payer, Keeping) and self.payer.keeps_base:
+            bases = []
+        sending = [*bases, *bonuses]
         balance = self.payer.balance() if sending else None
         if balance is None:
             return

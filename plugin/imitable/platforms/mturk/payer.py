@@ -12,6 +12,7 @@ import time
 import weakref
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import cached_property
 
 from imitable.campaign import Folder
 from imitable.errors import PlatformError
@@ -151,6 +152,11 @@ class MTurkPayer:
                 if key_of(paid["AssignmentId"], paid["WorkerId"]) in wanted:
                     seen.append(_bonus_seen(paid))
         return seen
+
+    @cached_property
+    def keeps_base(self) -> bool:
+        """Whether the site holds back the rewards of all HITs, so that they are not in what can be spent."""
+        return "OnHoldBalance" in self.api.read("GetAccountBalance")
 
     def balance(self) -> Money | None:
         """What can be spent."""
