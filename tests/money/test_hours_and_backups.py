@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -243,14 +244,20 @@ def test_what_cannot_be_noted_is_not_sent_and_not_in_doubt(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with monkeypatch.context() as disk:
-        disk.setattr("imitable.money.sent.os.fsync", full)
-        with pytest.raises(
-            MoneyError, match=r"sent\.log cannot be written .*No space left.* Nothing of this was sent\."
-        ):
-            master.pay(master.lines())
-    assert not platform.paid
-    assert not platform.approved
+    write = os.write
+
+    def short(file: int, data: bytes) -> int:
+        return write(file, data[: len(data) // 2])
+
+    for name, failing in (("fsync", full), ("write", short)):
+        with monkeypatch.context() as disk:
+            disk.setattr(f"imitable.money.sent.os.{name}", failing)
+            with pytest.raises(
+                MoneyError, match=r"sent\.log cannot be written .*No space left.* Nothing of this was sent\."
+            ):
+                master.pay(master.lines())
+        assert not platform.paid
+        assert not platform.approved
     master.pay(master.lines())
     assert len(platform.paid) == 2
     assert {line.stand for line in master.lines()} == {"paid", "nothing"}

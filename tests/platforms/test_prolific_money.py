@@ -328,7 +328,7 @@ def test_every_reason_to_wait_is_kept_and_the_last_is_shown(till: Till) -> None:
     till.here.there.complete(work, "CODE")
     till.here.there.fail(Fault("accept", path="/pay/", times=1))
     assert "nothing more was sent" in till.pay().waiting
-    till.pay()
+    assert till.pay().reasons == ("1 cannot be paid yet: another bonus for this work is in doubt.",)
     line = till.lines()[work, "top_up:1"]
     assert [why for _, why in line.waits] == [
         "the work was not handed in on Prolific",  # written once, though it was so twice

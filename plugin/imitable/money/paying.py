@@ -139,7 +139,7 @@ class Paymaster:
         now_owed = {line.obligation_id: line for line in self.lines() if line.payable}
         lines = [now_owed[line.obligation_id] for line in wanted if line.obligation_id in now_owed]
         tired = [line for line in lines if line.attempts >= MOST_ATTEMPTS and "decision" not in line.said]
-        lines = [line for line in lines if line not in tired]
+        lines = [line for line in lines if line.attempts < MOST_ATTEMPTS or "decision" in line.said]
         known = self._names()
         sending = [(line, self._payout(line, operation_of(self.folder, line), known)) for line in lines]
         reasons: list[str] = []
@@ -147,11 +147,11 @@ class Paymaster:
             self._wait(tired, f"did not go through {MOST_ATTEMPTS} times")
             reasons.append(f"{len(tired)} did not go through {MOST_ATTEMPTS} times: a person must look.")
         sending, answers, held = self._checked(sending, tick)
-        for why, waiting in held.items():
+        bases = [one for one in sending if one[0].kind == "base"]
+        bonuses, found, uncertain = self._not_in_the_list([one for one in sending if one[0].kind != "base"], tick)
+        for why, waiting in (*held.items(), *uncertain.items()):
             self._wait(waiting, why)
             reasons.append(f"{len(waiting)} cannot be paid yet: {why}.")
-        bases = [one for one in sending if one[0].kind == "base"]
-        bonuses, found = self._not_in_the_list([one for one in sending if one[0].kind != "base"], tick)
         answers += found
         there = sum(one.state == "paid" for one in found)
         if there:
@@ -218,29 +218,29 @@ class Paymaster:
                 later.setdefault(held[payout.operation_id].why, []).append(line)
         return [one for one in sending if one[1].operation_id not in held], refused, later
 
-    def _not_in_the_list(self, bonuses: list[Sending], tick: Tick) -> tuple[list[Sending], list[Answer]]:
-        """What can be sent as far as the platform's list tells; what it has paid already is written down as paid.
+    def _not_in_the_list(self, bonuses: list[Sending], tick: Tick) -> tuple[list[Sending], list[Answer], Waiting]:
+        """What can be sent as far as the platform's list tells; what it has paid already is written down as paid; and
+        what has to wait.
 
         Our books may be older than the platform's: a backup was restored, or somebody paid there by hand. Where the
         list has a payment for the same work that no book of ours explains, a person has to say whether it was this one:
         it counts as refused until then.
         """
         if not bonuses:
-            return [], []
+            return [], [], {}
         lines = self.lines()
         listed = list_of(self.payer, [payout for _, payout in bonuses], tick)
         for line in lines:
             if line.stand == "paid":
                 taken_from(listed, line)
-        uncertain = {line.assignment for line in lines if line.doubtful and line.kind != "base"}
-        self._wait(
-            [one for one, _ in bonuses if one.assignment in uncertain], "another bonus for this work is in doubt"
-        )
+        doubtful = {line.assignment for line in lines if line.doubtful and line.kind != "base"}
         there: list[Sending] = []
         others: list[Sending] = []
+        uncertain: Waiting = {}
         for line, payout in bonuses:
-            if line.assignment in uncertain:
-                continue  # what the list shows may be the one in doubt
+            if line.assignment in doubtful:  # what the list shows may be the one in doubt
+                uncertain.setdefault("another bonus for this work is in doubt", []).append(line)
+                continue
             seen = taken_from(listed, replace(line, operation_id=payout.operation_id))
             if seen is not None and seen.amount == line.amount:
                 there.append((line, payout))
@@ -249,8 +249,10 @@ class Paymaster:
             if seen is not None:
                 listed.append(seen)
         strange = {seen.assignment: seen.amount for seen in listed if seen.kind == "bonus"}
-        left = [one for one in others if one[0].assignment not in strange or "decision" in one[0].said]
-        held = [one for one in others if one not in left]
+        left: list[Sending] = []
+        held: list[Sending] = []
+        for one in others:
+            (left if one[0].assignment not in strange or "decision" in one[0].said else held).append(one)
         answers = [
             Answer(payout.operation_id, "paid", {"found": "in the platform's list, before it was sent"})
             for _, payout in there
@@ -261,7 +263,7 @@ class Paymaster:
         ]
         if answers:
             self._write_down([*there, *held], answers)
-        return left, answers
+        return left, answers, uncertain
 
     def _approve(self, payout: Payout) -> list[Answer]:
         return [self.payer.approve(payout)]

@@ -6,6 +6,7 @@ may not show them yet, or there may be none. The note of an operation that is ab
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -20,9 +21,11 @@ SENT = "sent.log"
 def note(folder: Folder, operations: Sequence[str], *, now: datetime) -> None:
     """Note operations that are about to be sent; on the disk when this returns. Raises OSError."""
     lines = "".join(f"\n{now.isoformat()} {operation}" for operation in operations)  # a line that was torn stays alone
+    data = lines.encode("ascii")
     file = os.open(folder.path / SENT, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
-        os.write(file, lines.encode("ascii"))
+        if os.write(file, data) != len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.fsync(file)
     finally:
         os.close(file)
