@@ -204,6 +204,11 @@ def test_closing_keeps_out_who_is_new_and_lets_those_hand_in_who_have_accepted(t
         there.move(seconds=2)
         here.publish(3)
         here.accept()
+        there.move(seconds=2)
+        here.publish(3)
+        here.close()
+        with pytest.raises(PlatformError, match="no place"):
+            here.accept()
 
 
 def test_a_hit_whose_days_are_over_is_offered_again(there: StandIn, tmp_path: Path) -> None:

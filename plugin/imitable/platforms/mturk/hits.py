@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from imitable.campaign import Folder
@@ -14,6 +15,7 @@ from imitable.game.paying import pay_said
 from imitable.money import Money
 from imitable.money.amounts import read_money
 from imitable.platforms.mturk.questions import external_question, url_of
+from imitable.platforms.mturk.refusals import NoAnswer, Refused
 from imitable.platforms.reaching import is_loopback
 from imitable_templates.texts import Texts
 
@@ -150,6 +152,19 @@ def find(api: Api, folder: Folder) -> dict[int, Row]:
                 "and delete one of them there."
             )
     return found
+
+
+def expire(api: Api, hit: Row, at: datetime) -> None:
+    """Let a HIT be offered until then; a moment in the past ends it at once.
+
+    The site refuses the same second twice in a day, which does not matter where it is so already.
+    """
+    try:
+        api.told("UpdateExpirationForHIT", HITId=hit["HITId"], ExpireAt=at)
+    except (Refused, NoAnswer):
+        now = api.now()
+        if (api.read("GetHIT", HITId=hit["HITId"])["HIT"]["Expiration"] > now) != (at > now):
+            raise
 
 
 def differences(hit: Row, wanted: Row, question: str) -> Iterator[str]:

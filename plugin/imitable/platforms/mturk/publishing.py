@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from imitable.campaign import Folder
@@ -19,6 +19,7 @@ from imitable.platforms.mturk.hits import (
     Step,
     described,
     differences,
+    expire,
     find,
     grown,
     marker,
@@ -76,8 +77,9 @@ def publish_hits(
             raise
         there += step.more
         advance(step.more)
-    for hit in hits.values():
-        _reopen(api, folder, hit)
+    for hit in hits.values():  # what was closed, or has run out, is offered again
+        if hit["Expiration"] <= api.now():
+            expire(api, hit, api.now() + timedelta(days=settings_of(folder).open_days))
     step_next = f"let 'imitable serve {folder.path}' run, and now and then: imitable collect {folder.path}"
     return Published(what, (), step_next, notes, places)
 
@@ -156,23 +158,6 @@ def _make(api: Api, folder: Folder, step: Step, type_id: str, question: str) -> 
     except NoAnswer:
         if step.number not in find(api, folder):
             raise
-
-
-def _reopen(api: Api, folder: Folder, hit: Row) -> None:
-    """Offer a HIT again that was closed, or whose time has run out."""
-    if _expires(hit) > api.now():
-        return
-    until = api.now() + timedelta(days=settings_of(folder).open_days)
-    try:
-        api.told("UpdateExpirationForHIT", HITId=hit["HITId"], ExpireAt=until)
-    except (Refused, NoAnswer):
-        if _expires(api.read("GetHIT", HITId=hit["HITId"])["HIT"]) <= api.now():
-            raise
-
-
-def _expires(hit: Row) -> datetime:
-    moment: datetime = hit["Expiration"]
-    return moment
 
 
 def _notes(api: Api, folder: Folder, store: Store, sizes: Iterable[int]) -> tuple[str, ...]:
