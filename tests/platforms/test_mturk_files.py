@@ -159,6 +159,15 @@ def test_rows_that_cannot_be_taken_in_are_told_and_change_nothing(
     assert changed.not_taken[0] == NotTaken(1, f"{later[0]['AssignmentId']} guess_1", "other")
 
 
+@pytest.mark.parametrize("cell", ["WorkerId", "AssignmentId"])
+@pytest.mark.parametrize("value", ["", " ", "A" * 65, "AÖ"])
+def test_a_row_without_the_ids_of_somebody_and_their_work_is_nobodys(
+    campaign: tuple[Folder, Store], batch: list[Row], tmp_path: Path, cell: str, value: str
+) -> None:
+    done = take(campaign, tmp_path / "r.csv", [answered(batch[0], "AONE", **{cell: value})])
+    assert (done.taken, [one.why for one in done.not_taken]) == (0, ["unreadable"])
+
+
 def test_nobody_plays_a_target_twice_in_two_rows(
     campaign: tuple[Folder, Store], batch: list[Row], tmp_path: Path
 ) -> None:

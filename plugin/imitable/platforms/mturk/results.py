@@ -28,6 +28,9 @@ _HOURS = {"UTC": 0, "GMT": 0, "EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST":
 _TIME = re.compile(r"\w{3} (\w{3} +\d{1,2} \d\d:\d\d:\d\d) (\w+) (\d{4})")
 """Such as "Thu Nov 26 10:15:00 PST 2026"."""
 
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""What the site calls work and workers."""
+
 _LONGEST_CELL = 1_000_000
 
 
@@ -65,7 +68,7 @@ def _found(connection: Connection, folder: Folder, rows: list[dict[str, str]]) -
         assignment, worker, when = row["AssignmentId"], row["WorkerId"], _moment(row.get("SubmitTime", ""))
         if not episodes:
             why = "unknown"
-        elif when is None or not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", f"{assignment}{worker}"[:64]):
+        elif when is None or not (_ID.fullmatch(assignment) and _ID.fullmatch(worker)):
             why = "unreadable"
         else:
             entry = Entry("mturk", worker, key_of(assignment, worker), assignment, BY_HAND)
