@@ -312,7 +312,11 @@ def test_what_may_have_been_done_is_never_sent_again_by_itself(make: Make, proxy
 
 def test_two_commands_at_once_do_not_get_in_each_others_way(make: Make) -> None:
     campaign = make()
-    with project.alone(campaign.folder), pytest.raises(PlatformError, match="Another command is publishing"):
+    with (
+        closing(open_store(campaign.folder)) as store,
+        project.alone(store, campaign.folder),
+        pytest.raises(PlatformError, match="Another command is publishing"),
+    ):
         campaign.publish()
 
 

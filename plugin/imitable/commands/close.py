@@ -9,9 +9,10 @@ from imitable.commands.closed import note_closed
 from imitable.commands.folders import built
 from imitable.commands.offered import offered_on
 from imitable.commands.publish import BUSY
+from imitable.errors import MoneyError
 from imitable.money.budget import free_the_rest
-from imitable.money.turns import in_turn
 from imitable.platforms import find_platform
+from imitable.store import in_turn
 
 
 def close(directory: Path, *, now: bool = False) -> dict[str, str]:
@@ -21,7 +22,7 @@ def close(directory: Path, *, now: bool = False) -> dict[str, str]:
     the platform tells. Safe to repeat. Raises PlatformError, and MoneyError while somebody publishes.
     """
     said = {}
-    with built(directory) as (folder, store), in_turn(store, folder, "publish", busy=BUSY):
+    with built(directory) as (folder, store), in_turn(store, folder, "publish", busy=MoneyError(BUSY)):
         for name in offered_on(folder, store):
             platform = find_platform(name)
             said[name] = platform.close(folder, store, now=now)

@@ -15,9 +15,8 @@ from imitable.errors import ImitableError, MoneyError, NotOffered, PlatformError
 from imitable.money.budget import Aside, give_back, set_aside
 from imitable.money.fairness import would_be
 from imitable.money.ledger import decided
-from imitable.money.turns import in_turn
 from imitable.platforms import Progress, Published, find_platform, silent
-from imitable.store import Store
+from imitable.store import Store, in_turn
 
 BUSY = "Another 'imitable publish' or 'imitable close' of this campaign is running. Wait for it, then try again."
 
@@ -42,7 +41,7 @@ def publish(
     """
     chosen, now = find_platform(platform), datetime.now(UTC)
     with built(directory, as_configured=True) as (folder, store):
-        with nullcontext() if dry_run else in_turn(store, folder, "publish", busy=BUSY):
+        with nullcontext() if dry_run else in_turn(store, folder, "publish", busy=MoneyError(BUSY)):
             unfair = _unfair(folder, store, platform, pilot=pilot) if hasattr(chosen, "payer") else ""
             if unfair and not dry_run and not although.strip():
                 raise MoneyError(unfair)
@@ -110,7 +109,7 @@ def publish_files(directory: Path, out: Path, *, platform: str, places: int | No
     write = {"label-studio": label_studio.write_files, "mturk": mturk.write_files}[platform]
     now = datetime.now(UTC)
     with built(directory, as_configured=True) as (folder, store):
-        with in_turn(store, folder, "publish", busy=BUSY):
+        with in_turn(store, folder, "publish", busy=MoneyError(BUSY)):
             would = write(folder, store, out, places=places, dry_run=True)
             aside = set_aside(store, folder, platform, would.sittings, now=now)
             try:

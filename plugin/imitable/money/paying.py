@@ -24,8 +24,7 @@ from imitable.money.amounts import total
 from imitable.money.ledger import Line, begin, learn, operation_of, platform_ids, statement, wait
 from imitable.money.payer import Answer, Batch, Checking, Held, Keeping, Payer, Payout, Seen
 from imitable.money.sent import SENT, note, refuse_older_books
-from imitable.money.turns import in_turn
-from imitable.store import Store
+from imitable.store import Store, in_turn
 
 TAG = "ref "
 """What the tag of a payment's reason begins with; the operation id follows."""
@@ -438,4 +437,4 @@ def one_at_a_time(store: Store, folder: Folder) -> AbstractContextManager[None]:
     other's way.
     """
     busy = "Another 'imitable pay' of this campaign is running. Wait for it, then look with 'imitable pay'."
-    return in_turn(store, folder, "pay", busy=busy)
+    return in_turn(store, folder, "pay", busy=MoneyError(busy))

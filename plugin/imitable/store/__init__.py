@@ -16,6 +16,7 @@ from imitable.store.engine import Store, insert_once, open_store
 from imitable.store.exposures import EXPOSURES
 from imitable.store.pay_rules import in_part, keep_rule, promised
 from imitable.store.quick import Quick
+from imitable.store.turns import in_turn
 
 __all__ = [
     "EXPOSURES",
@@ -26,6 +27,7 @@ __all__ = [
     "copy_build",
     "holds_items",
     "in_part",
+    "in_turn",
     "insert_once",
     "keep_rule",
     "load_build",

@@ -59,7 +59,7 @@ class LabelStudio:
             what = f"a Label Studio project at {settings.url} with {_counted(would)}"
             step = f"start 'imitable serve {folder.path}', then the same command without --dry-run"
             return Published(what, (), step, (*_notes(chosen, would, settings.mode), *promises(folder)), len(chosen))
-        with alone(folder), connected(settings.url) as server:
+        with alone(store, folder), connected(settings.url) as server:
             chosen = _chosen(_accounts(folder, settings, server), places)
             made = _reserve(folder, store, content, settings, chosen)
             try:
@@ -88,7 +88,7 @@ class LabelStudio:
         """Ask what changed since last time, keep the answers to the three questions, compare all with the record."""
         settings = _settings(folder)
         refuse_other_mode(folder, store, settings.mode)
-        with alone(folder), connected(settings.url) as server:
+        with alone(store, folder), connected(settings.url) as server:
             project = find_project(server, store)
             if project is None:
                 raise PlatformError(
@@ -104,7 +104,7 @@ class LabelStudio:
     def close(self, folder: Folder, store: Store, *, now: bool = False) -> str:
         """Remove the tasks that nobody began, so that none is begun; what has begun may be finished, unless `now`."""
         settings = _settings(folder)
-        with alone(folder), connected(settings.url) as server:
+        with alone(store, folder), connected(settings.url) as server:
             return close_tasks(server, store, find_project(server, store), now=now)
 
 

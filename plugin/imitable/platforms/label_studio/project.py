@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 from sqlalchemy import select
@@ -15,7 +13,7 @@ from imitable.game.label_studio import names
 from imitable.platforms.label_studio.client import Server, only
 from imitable.platforms.label_studio.refusals import Refused
 from imitable.platforms.label_studio.sending import external_ids, key_of
-from imitable.store import Store, tables
+from imitable.store import Store, in_turn, tables
 
 SWITCHES: dict[str, Any] = {
     "maximum_annotations": 1,
@@ -171,21 +169,7 @@ def _project(server: Server, number: int) -> dict[str, Any] | None:
     return found
 
 
-@contextmanager
-def alone(folder: Folder) -> Iterator[None]:
+def alone(store: Store, folder: Folder) -> AbstractContextManager[None]:
     """One command at a time goes through what a campaign has on a platform. Raises PlatformError for another."""
-    held = os.open(folder.path, os.O_RDONLY)
-    try:
-        try:
-            import fcntl
-
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:  # not on this system; two commands at once are then the runner's to avoid
-            pass
-        except OSError as error:
-            raise PlatformError(
-                f"Another command is publishing, collecting or closing {folder.path}. Wait for it, or stop it."
-            ) from error
-        yield
-    finally:
-        os.close(held)
+    busy = f"Another command is publishing, collecting or closing {folder.path}. Wait for it, or stop it."
+    return in_turn(store, folder, names.PLATFORM, busy=PlatformError(busy))

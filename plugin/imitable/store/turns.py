@@ -1,4 +1,4 @@
-"""One process at a time where two would get into each other's way: paying, and publishing."""
+"""One process at a time where two would get into each other's way: paying, publishing, going through tasks."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from sqlalchemy import func, select
 
 from imitable.campaign import Folder
-from imitable.errors import MoneyError
-from imitable.store import Store
+from imitable.errors import ImitableError
+from imitable.store.engine import Store
 
 
 @contextmanager
-def in_turn(store: Store, folder: Folder, what: str, *, busy: str) -> Iterator[None]:
-    """Hold the right to do this for this campaign. Raises MoneyError, with `busy`, when another process has it.
+def in_turn(store: Store, folder: Folder, what: str, *, busy: ImitableError) -> Iterator[None]:
+    """Hold the right to do this for this campaign. Raises `busy` when another process has it.
 
     On PostgreSQL it is the database's own lock, so that it holds between machines; with SQLite a file beside it. Both
     end with the process.
@@ -28,13 +28,13 @@ def in_turn(store: Store, folder: Folder, what: str, *, busy: str) -> Iterator[N
             except ImportError:  # not on this system
                 pass
             except OSError as error:
-                raise MoneyError(busy) from error
+                raise busy from error
             yield
         return
     number = int(folder.derive(f"{what} lock", size=15), 16)
     with store.engine.connect() as connection:
         if not connection.execute(select(func.pg_try_advisory_lock(number))).scalar_one():
-            raise MoneyError(busy)
+            raise busy
         connection.commit()
         try:
             yield
