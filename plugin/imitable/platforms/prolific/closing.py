@@ -7,25 +7,26 @@ from typing import TYPE_CHECKING
 from imitable.campaign import Folder
 from imitable.errors import PlatformError
 from imitable.platforms.prolific.account import account_of
+from imitable.platforms.prolific.payable import UNDER_WAY
 from imitable.platforms.prolific.publishing import move
 from imitable.platforms.prolific.study import DRAFT, find
 from imitable.platforms.sittings import end_sittings
 from imitable.store import Store
 
 if TYPE_CHECKING:
-    from imitable.platforms.prolific.client import Api
-
-UNDER_WAY = ("RESERVED", "ACTIVE")
+    from imitable.platforms.prolific.client import Api, Row
 
 
 def is_over(api: Api, folder: Folder) -> bool:
     """Whether the study recruits nobody, and nobody is playing any more. Raises PlatformError."""
     study = find(api, folder, account_of(api, folder))
-    if study is None:
-        return True
-    if study["status"] not in (DRAFT, "COMPLETED"):
-        return False
-    return not any(row["status"] in UNDER_WAY for row in api.rows("/submissions/", study=str(study["id"])))
+    return study is None or (study["status"] in (DRAFT, "COMPLETED") and not _playing(api, study))
+
+
+def _playing(api: Api, study: Row) -> list[str]:
+    """The submissions of a study that are being played."""
+    rows = api.rows("/submissions/", study=str(study["id"]))
+    return [str(row["id"]) for row in rows if row["status"] in UNDER_WAY]
 
 
 def close_study(api: Api, folder: Folder, store: Store, *, now: bool) -> str:
@@ -40,9 +41,7 @@ def close_study(api: Api, folder: Folder, store: Store, *, now: bool) -> str:
             f"There is no study of this campaign on Prolific. Make it with: imitable publish {folder.path} --platform "
             "prolific"
         )
-    study_id, status = str(study["id"]), str(study["status"])
-    rows = api.rows("/submissions/", study=study_id)
-    playing = [str(row["id"]) for row in rows if row["status"] in UNDER_WAY]
+    study_id, status, playing = str(study["id"]), str(study["status"]), _playing(api, study)
     if now:
         end_sittings(store, "prolific", playing)
     if status == DRAFT:

@@ -20,7 +20,7 @@ from imitable.money.payer import State
 from imitable.platforms.prolific.account import account_of
 from imitable.platforms.prolific.client import Api, opened
 from imitable.platforms.prolific.payable import APPROVED, bonuses_in, cents, problem_of, shared, silence, words_of
-from imitable.platforms.prolific.refusals import NoAnswer, Refused
+from imitable.platforms.prolific.refusals import NoAnswer, Refused, final
 from imitable.platforms.prolific.study import find, settings_of
 from imitable.platforms.reaching import is_stand_in
 
@@ -96,7 +96,7 @@ class ProlificPayer:
         try:
             code, said = self.api.once(f"/submissions/{payout.assignment}/transition/", {"action": "APPROVE"})
             facts["answer"] = code
-            refused = 400 <= code < 429 and code != 408
+            refused = final(code)
             if refused:
                 facts["said"] = words_of(said, payout)
         except NoAnswer as error:
@@ -146,7 +146,7 @@ class ProlificPayer:
             state: State = "unknown" if error.connected else "absent"
             return [Answer(payout.operation_id, state, facts) for payout in batch.payouts]
         facts["answer"] = code
-        if 400 <= code < 429 and code != 408:
+        if final(code):
             facts["said"] = words_of(said, *batch.payouts)
             return [Answer(payout.operation_id, "failed", facts) for payout in batch.payouts]
         arrived = self._arrived(batch) if code < 300 else set()

@@ -29,12 +29,17 @@ class Refused(PlatformError):
     @property
     def final(self) -> bool:
         """Whether it was understood and not done, and will not be."""
-        return 400 <= self.status < 429 and self.status != 408
+        return final(self.status)
 
     @property
     def may_be_done(self) -> bool:
         """Whether it may have been done all the same. To be told to wait means that it was not."""
         return not self.final and self.status != 429
+
+
+def final(status: int) -> bool:
+    """Whether an answer of this status says that what was asked for was understood and not done, and will not be."""
+    return 400 <= status < 429 and status != 408
 
 
 class NoAnswer(PlatformError):
