@@ -108,6 +108,21 @@ def test_levels_that_the_page_does_not_show_are_refused_and_nothing_is_written(t
     assert not (tmp_path / "batch").exists()
 
 
+@pytest.mark.parametrize(("toml", "env"), [('endpoint_url = "http://127.0.0.1:9"', ""), ("", "http://127.0.0.1:9")])
+def test_a_batch_is_not_written_where_pay_would_look_for_it_on_a_site(
+    credentials: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toml: str, env: str
+) -> None:
+    if env:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_MTURK", env)
+    folder = invented_campaign(tmp_path / "campaign", more=f"[platform.mturk]\n{toml}\n")
+    with closing(open_store(folder)) as store:
+        with pytest.raises(PlatformError, match=r"is paid by hand\. Take endpoint_url out of \[platform\.mturk\]"):
+            write_files(folder, store, tmp_path / "batch", places=2)
+        with store.read() as connection:
+            assert connection.execute(select(func.count()).select_from(tables.sittings)).scalar_one() == 0
+    assert not (tmp_path / "batch").exists()
+
+
 def test_a_page_that_is_too_long_is_refused_and_nothing_is_kept(tmp_path: Path) -> None:
     folder = invented_campaign(tmp_path / "campaign", practice=60, held_out=30, targets=2)
     with closing(open_store(folder)) as store:
@@ -164,7 +179,7 @@ def test_rows_that_cannot_be_taken_in_are_told_and_change_nothing(
 def test_a_row_without_the_ids_of_somebody_and_their_work_is_nobodys(
     campaign: tuple[Folder, Store], batch: list[Row], tmp_path: Path, cell: str, value: str
 ) -> None:
-    done = take(campaign, tmp_path / "r.csv", [answered(batch[0], "AONE", **{cell: value})])
+    done = take(campaign, tmp_path / "r.csv", [answered(batch[0], "AONE") | {cell: value}])
     assert (done.taken, [one.why for one in done.not_taken]) == (0, ["unreadable"])
 
 

@@ -55,7 +55,7 @@ class MTurk:
         from imitable.platforms.mturk.hits import settings_of
         from imitable.platforms.sittings import sittings_of
 
-        if not _has_endpoint(folder) and uploaded(store, "mturk"):  # no site is asked; results come with --from-file
+        if not has_endpoint(folder) and uploaded(store, "mturk"):  # no site is asked; results come with --from-file
             return Collected(sum(one.study == BY_HAND for one in sittings_of(store, "mturk")))
 
         settings = settings_of(folder)
@@ -73,7 +73,7 @@ class MTurk:
         from imitable.platforms.by_hand import uploaded
         from imitable.platforms.mturk.hits import settings_of
 
-        if not _has_endpoint(folder) and uploaded(store, "mturk"):
+        if not has_endpoint(folder) and uploaded(store, "mturk"):
             return "What was uploaded by hand is closed there: take the batch down on that site."
 
         settings = settings_of(folder)
@@ -88,7 +88,7 @@ class MTurk:
 
     def payer(self, folder: Folder) -> Payer:
         """How workers are paid: through the site, or by hand where campaign.toml and boto3 name none."""
-        if not _has_endpoint(folder):
+        if not has_endpoint(folder):
             return ByHand("mturk")
         _client()
         from imitable.platforms.mturk.payer import MTurkPayer
@@ -96,7 +96,7 @@ class MTurk:
         return MTurkPayer(folder)
 
 
-def _has_endpoint(folder: Folder) -> bool:
+def has_endpoint(folder: Folder) -> bool:
     """Whether campaign.toml, or else boto3's own settings, name a site that may be asked. Connects to nothing."""
     settings = folder.config.platform.mturk
     if settings is None:

@@ -26,6 +26,7 @@ from imitable.game.reserving import Reserved, reserve
 from imitable.game.views import ExampleText, Stimulus
 from imitable.platforms import Published
 from imitable.platforms.by_hand import note_tasks, refuse_present, write_parts
+from imitable.platforms.mturk import has_endpoint
 from imitable.platforms.mturk.checking import LIMITS
 from imitable.store import Store
 from imitable_aggregation import scoring
@@ -77,6 +78,11 @@ def write_files(folder: Folder, store: Store, out: Path, *, places: int | None, 
         raise PlatformError(
             f"Level '{beyond[0]}' is shown by our own page alone. Set [episode] levels to text or examples, or let "
             f"workers come there: imitable publish {folder.path} --platform mturk"
+        )
+    if has_endpoint(folder):
+        raise PlatformError(
+            "What is uploaded by hand is paid by hand. Take endpoint_url out of [platform.mturk] and of boto3's own "
+            f"settings, or let workers come to our page: imitable publish {folder.path} --platform mturk"
         )
     words, now = folder.texts(), datetime.now(UTC)
     content = read_content(store, words)
