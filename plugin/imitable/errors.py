@@ -7,7 +7,8 @@
     ├── BuildError                nothing playable came out of a build, or it would overwrite one that was played
     ├── StoreError                the campaign's database
     ├── PlatformError             a platform that is unknown or that refuses
-    │   └── NotOffered            it is certain that nobody was invited
+    │   ├── NotOffered            it is certain that nobody was invited
+    │   └── NoAnswer              nothing came back: what was asked for may have been done
     ├── MoneyError                a payment that must not be made as it is asked for
     ├── GameError                 a request that the game refuses; it says so to the annotator, kindly
     ├── MissingExtra              an optional part of the package is not installed
@@ -58,6 +59,19 @@ class NotOffered(PlatformError):
         super().__init__(message)
         self.offered = offered
         """Sittings that are offered there all the same, from before; None where only this publication is known of."""
+
+
+class NoAnswer(PlatformError):
+    """Nothing came back. With `connected`, the work may have been done, or may still be; without, it never began."""
+
+    def __init__(self, message: str, *, connected: bool) -> None:
+        super().__init__(message)
+        self.connected = connected
+
+    @property
+    def may_be_done(self) -> bool:
+        """Whether what was asked for may have been done all the same."""
+        return self.connected
 
 
 class MoneyError(ImitableError):

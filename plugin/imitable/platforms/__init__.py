@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from imitable.campaign import Folder
-from imitable.errors import PlatformError
+from imitable.errors import NotOffered, PlatformError
 from imitable.money.amounts import Money
 from imitable.store import Store
 
@@ -22,6 +22,7 @@ __all__ = [
     "Published",
     "find_platform",
     "known_platforms",
+    "nobody_invited",
     "silent",
 ]
 
@@ -50,6 +51,15 @@ class Published:
     """Sittings that are offered there now, those that were offered before among them: money is set aside for them."""
     each: Money | None = None
     """What one of them may cost at most by the platform's own reckoning, where it was asked."""
+
+
+@contextmanager
+def nobody_invited(offered: int | None) -> Iterator[None]:
+    """What fails in here has invited nobody beyond those who were `offered` a place before, and says so: NotOffered."""
+    try:
+        yield
+    except PlatformError as error:
+        raise NotOffered(str(error), offered=offered) from error
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,11 @@ Amazon's own Mechanical Turk closed on 2026-09-30; what is left are stand-ins an
 
 from __future__ import annotations
 
+import contextlib
 from types import ModuleType
 
 from imitable.campaign import Folder
-from imitable.errors import MissingExtra, NotOffered, PlatformError
+from imitable.errors import MissingExtra, NoAnswer, NotOffered, PlatformError
 from imitable.money import Payer
 from imitable.money.by_hand import ByHand
 from imitable.platforms import Collected, Progress, Published, silent
@@ -30,24 +31,21 @@ class MTurk:
         settings = settings_of(folder)
         client = _client()
         from imitable.platforms.mturk.publishing import offline, publish_hits
-        from imitable.platforms.mturk.refusals import NoAnswer
 
         wanted = settings.places if places is None else places
         if wanted < 1:
             raise PlatformError("There is nothing to publish: the number of places must be 1 or more.")
-        url = client.address(settings)
         if dry_run and not client.has_credentials():
-            return offline(folder, url, wanted, "The site was not asked, for boto3 finds no credentials.")
-        api = client.Api(settings)
-        try:
-            with progress("Making HITs", wanted) as advance:
-                return publish_hits(api, folder, store, wanted, dry_run=dry_run, advance=advance)
-        except NotOffered as error:
-            if dry_run and isinstance(error.__cause__, NoAnswer):
-                return offline(folder, url, wanted, str(error))
-            raise
-        finally:
-            api.close()
+            why = "The site was not asked, for boto3 finds no credentials."
+            return offline(folder, client.address(settings), wanted, why)
+        with contextlib.closing(client.Api(settings)) as api:
+            try:
+                with progress("Making HITs", wanted) as advance:
+                    return publish_hits(api, folder, store, wanted, dry_run=dry_run, advance=advance)
+            except NotOffered as error:
+                if dry_run and isinstance(error.__cause__, NoAnswer):
+                    return offline(folder, api.url, wanted, str(error))
+                raise
 
     def collect(self, folder: Folder, store: Store, *, progress: Progress = silent) -> Collected:
         """Read what was handed in, note on the site who took part, and compare with our sittings."""
@@ -62,11 +60,8 @@ class MTurk:
         client = _client()
         from imitable.platforms.mturk.collecting import collect_assignments
 
-        api = client.Api(settings)
-        try:
+        with contextlib.closing(client.Api(settings)) as api:
             return collect_assignments(api, folder, store)
-        finally:
-            api.close()
 
     def close(self, folder: Folder, store: Store, *, now: bool = False) -> str:
         """Let the HITs expire; with `now`, end what is being played, too."""
@@ -80,11 +75,8 @@ class MTurk:
         client = _client()
         from imitable.platforms.mturk.closing import close_hits
 
-        api = client.Api(settings)
-        try:
+        with contextlib.closing(client.Api(settings)) as api:
             return close_hits(api, folder, store, now=now)
-        finally:
-            api.close()
 
     def payer(self, folder: Folder) -> Payer:
         """How workers are paid: through the site, or by hand where campaign.toml and boto3 name none."""

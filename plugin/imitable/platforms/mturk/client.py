@@ -15,9 +15,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, UnknownServiceError
 
 from imitable.campaign.mturk import MTurk as Settings
-from imitable.errors import PlatformError
+from imitable.errors import NoAnswer, PlatformError
 from imitable.platforms.mturk.checking import check
-from imitable.platforms.mturk.refusals import CLOSED, NoAnswer, Refused, translated
+from imitable.platforms.mturk.refusals import CLOSED, Refused, translated
 from imitable.platforms.reaching import is_loopback
 
 READS = 5

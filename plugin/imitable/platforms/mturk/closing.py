@@ -6,8 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from imitable.campaign import Folder
-from imitable.errors import PlatformError
-from imitable.platforms.mturk.hits import expire, find
+from imitable.platforms.mturk.hits import expire, made
 from imitable.platforms.sittings import end_sittings
 from imitable.store import Store
 
@@ -24,12 +23,7 @@ def close_hits(api: Api, folder: Folder, store: Store, *, now: bool) -> str:
     With `now`, end all sittings that are being played: their pages then offer to hand in, and they are paid in full.
     Raises PlatformError.
     """
-    hits = find(api, folder)
-    if not hits:
-        raise PlatformError(
-            f"There is no HIT of this campaign at {api.url}. Make them with: imitable publish {folder.path} "
-            "--platform mturk"
-        )
+    hits = made(api, folder)
     for hit in hits.values():
         if hit["Expiration"] > api.now():
             expire(api, hit, api.now() - _BEFORE)

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from imitable.campaign import Folder
-from imitable.errors import PlatformError
 from imitable.platforms import Collected, Finding
 from imitable.platforms.by_hand import BY_HAND
 from imitable.platforms.mturk.assignments import Assignment, listed, took_part
-from imitable.platforms.mturk.hits import find
+from imitable.platforms.mturk.hits import made
 from imitable.platforms.mturk.qualifications import grant
 from imitable.platforms.sittings import Sitting, forgotten, sittings_of
 from imitable.store import Store
@@ -21,12 +20,7 @@ if TYPE_CHECKING:
 
 def collect_assignments(api: Api, folder: Folder, store: Store) -> Collected:
     """Read what was handed in, note on the site who took part, and compare. Raises PlatformError without any HIT."""
-    hits = find(api, folder)
-    if not hits:
-        raise PlatformError(
-            f"There is no HIT of this campaign at {api.url}. Make them with: imitable publish {folder.path} "
-            "--platform mturk"
-        )
+    hits = made(api, folder)
     rows = list(listed(api, folder, hits))
     grant(api, folder, took_part(folder, store, rows))
     return compare(folder, store, {str(hit["HITId"]) for hit in hits.values()}, rows)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from imitable.campaign import Folder
 from imitable.campaign.mturk import MTurk as Settings
-from imitable.errors import PlatformError
+from imitable.errors import NoAnswer, PlatformError
 from imitable.game.paying import pay_said
 from imitable.money import Money
 from imitable.money.amounts import read_money
 from imitable.platforms.mturk.questions import external_question, url_of
-from imitable.platforms.mturk.refusals import NoAnswer, Refused
+from imitable.platforms.mturk.refusals import Refused
 from imitable.platforms.reaching import is_loopback
 from imitable_templates.texts import Texts
 
@@ -118,7 +118,7 @@ def _description(folder: Folder, words: Texts) -> str:
         neurons=words.plain("landing.neurons", count=config.sitting.episodes),
         rounds=words.plain("landing.rounds", count=config.episode.rounds),
     )
-    return " ".join(one for one in (words.plain("landing.lead"), time, pay_said(config.pay, words, platform="mturk")))
+    return " ".join((words.plain("landing.lead"), time, pay_said(config.pay, words, platform="mturk")))
 
 
 def question_of(folder: Folder, url: str) -> str:
@@ -152,6 +152,17 @@ def find(api: Api, folder: Folder) -> dict[int, Row]:
                 "and delete one of them there."
             )
     return found
+
+
+def made(api: Api, folder: Folder) -> dict[int, Row]:
+    """The campaign's HITs as `find` has them. Raises PlatformError also where there is none."""
+    hits = find(api, folder)
+    if not hits:
+        raise PlatformError(
+            f"There is no HIT of this campaign at {api.url}. Make them with: imitable publish {folder.path} "
+            "--platform mturk"
+        )
+    return hits
 
 
 def expire(api: Api, hit: Row, at: datetime) -> None:

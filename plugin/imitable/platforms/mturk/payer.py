@@ -15,14 +15,14 @@ from datetime import timedelta
 from functools import cached_property
 
 from imitable.campaign import Folder
-from imitable.errors import PlatformError
+from imitable.errors import NoAnswer, PlatformError
 from imitable.money import Answer, Batch, Held, Money, Payout, Seen
 from imitable.money.amounts import read_money
 from imitable.money.paying import TAG
 from imitable.platforms.mturk.assignments import Assignment, key_of, listed, read
 from imitable.platforms.mturk.client import Api, Row, address
 from imitable.platforms.mturk.hits import CURRENCY, find, settings_of
-from imitable.platforms.mturk.refusals import NoAnswer, Refused, words_of
+from imitable.platforms.mturk.refusals import Refused, words_of
 from imitable.platforms.reaching import is_stand_in
 
 SLOWER = 2.0

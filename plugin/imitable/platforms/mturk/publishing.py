@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from imitable.campaign import Folder
-from imitable.errors import NotOffered, PlatformError
+from imitable.errors import NoAnswer, NotOffered, PlatformError
 from imitable.money.amounts import read_money
-from imitable.platforms import Published
+from imitable.platforms import Published, nobody_invited
 from imitable.platforms.mturk import cost
 from imitable.platforms.mturk.assignments import listed, took_part
 from imitable.platforms.mturk.hits import (
@@ -29,7 +28,7 @@ from imitable.platforms.mturk.hits import (
     token,
 )
 from imitable.platforms.mturk.qualifications import find_own, grant, make_own, requirements
-from imitable.platforms.mturk.refusals import NoAnswer, Refused
+from imitable.platforms.mturk.refusals import Refused
 from imitable.platforms.notes import promises
 from imitable.platforms.reaching import answers, is_stand_in
 from imitable.store import Store
@@ -48,10 +47,10 @@ def publish_hits(
     A HIT keeps its places: more can be added, and none taken away. Raises NotOffered as long as it is certain that
     nobody more can come, and PlatformError after that.
     """
-    with _nobody_more(None):
+    with nobody_invited(None):
         hits = find(api, folder)
     there = _places(hits)
-    with _nobody_more(there):
+    with nobody_invited(there):
         sizes = {number: int(hit["MaxAssignments"]) for number, hit in hits.items()}
         steps = grown(sizes, places, settings_of(folder).per_hit)
         sizes |= {step.number: step.size for step in steps}
@@ -95,15 +94,6 @@ def offline(folder: Folder, url: str, places: int, why: str) -> Published:
 
 def _places(hits: Mapping[int, Row]) -> int:
     return sum(int(hit["MaxAssignments"]) for hit in hits.values())
-
-
-@contextmanager
-def _nobody_more(offered: int | None) -> Iterator[None]:
-    """What fails in here has invited nobody beyond those who were `offered` a place before."""
-    try:
-        yield
-    except PlatformError as error:
-        raise NotOffered(str(error), offered=offered) from error
 
 
 def _what(folder: Folder, hits: int, places: int, url: str) -> str:

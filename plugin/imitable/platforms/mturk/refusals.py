@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from imitable.errors import PlatformError
+from imitable.errors import NoAnswer, PlatformError
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -69,19 +69,6 @@ class Refused(PlatformError):
     def may_be_done(self) -> bool:
         """Whether it may have been done all the same."""
         return not self.final and not self.told_to_wait
-
-
-class NoAnswer(PlatformError):
-    """Nothing came back. With `connected`, the work may have been done, or may still be; without, it never began."""
-
-    def __init__(self, message: str, *, connected: bool) -> None:
-        super().__init__(message)
-        self.connected = connected
-
-    @property
-    def may_be_done(self) -> bool:
-        """Whether what was asked for may have been done all the same."""
-        return self.connected
 
 
 def translated(error: Exception, *, asked: str, url: str) -> PlatformError:

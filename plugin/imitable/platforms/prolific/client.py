@@ -11,8 +11,8 @@ from typing import Any, Literal
 import httpx
 
 from imitable.campaign.running import Prolific as Settings
-from imitable.errors import PlatformError
-from imitable.platforms.prolific.refusals import GET_A_TOKEN, TOKEN, NoAnswer, Refused, no_answer, refused
+from imitable.errors import NoAnswer, PlatformError
+from imitable.platforms.prolific.refusals import GET_A_TOKEN, TOKEN, Refused, no_answer, refused
 from imitable.platforms.reaching import is_loopback
 
 WAITS = (0.5, 1.0, 2.0, 4.0, 8.0)

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from imitable.errors import PlatformError
+from imitable.errors import NoAnswer, PlatformError
 from imitable.money import Batch, Held, Money, Payout
 from imitable.money.amounts import total
-from imitable.platforms.prolific.refusals import NoAnswer, said_in
+from imitable.platforms.prolific.refusals import said_in
 
 if TYPE_CHECKING:
     from imitable.platforms.prolific.client import Row

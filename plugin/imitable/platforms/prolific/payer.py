@@ -14,13 +14,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from imitable.campaign import Folder
-from imitable.errors import PlatformError
+from imitable.errors import NoAnswer, PlatformError
 from imitable.money import Answer, Batch, Held, Money, Payout, Seen
 from imitable.money.payer import State
 from imitable.platforms.prolific.account import account_of
 from imitable.platforms.prolific.client import Api, opened
 from imitable.platforms.prolific.payable import APPROVED, bonuses_in, cents, problem_of, shared, silence, words_of
-from imitable.platforms.prolific.refusals import NoAnswer, Refused, final
+from imitable.platforms.prolific.refusals import Refused, final
 from imitable.platforms.prolific.study import find, settings_of
 from imitable.platforms.reaching import is_stand_in
 

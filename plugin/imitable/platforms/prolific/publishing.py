@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from imitable.campaign import Folder
-from imitable.errors import NotOffered, PlatformError
+from imitable.errors import NoAnswer, NotOffered, PlatformError
 from imitable.money.amounts import read_money
-from imitable.platforms import Published
+from imitable.platforms import Published, nobody_invited
 from imitable.platforms.notes import promises
 from imitable.platforms.prolific import cost
 from imitable.platforms.prolific.account import account_of
-from imitable.platforms.prolific.refusals import NoAnswer, Refused
+from imitable.platforms.prolific.refusals import Refused
 from imitable.platforms.prolific.study import DRAFT, described, differences, find, group_for, settings_of
 from imitable.platforms.prolific.subscribing import subscribe
 from imitable.store import Store
@@ -31,13 +29,13 @@ def publish_study(api: Api, folder: Folder, store: Store, places: int, *, dry_ru
     A study keeps its places: more can be added, and none taken away. Raises NotOffered as long as nobody can have come,
     for a draft recruits nobody, and so does one that was stopped until it has more places; PlatformError after that.
     """
-    with _nobody_comes(None):
+    with nobody_invited(None):
         account = account_of(api, folder)
         study = find(api, folder, account)
     there = 0 if study is None or study["status"] == DRAFT else int(study["total_available_places"])
     stopped = study is not None and study["status"] == "COMPLETED"
     before = None if stopped else there  # nobody takes what was left of a study that was stopped
-    with _nobody_comes(before):
+    with nobody_invited(before):
         places = max(places, 0 if study is None else int(study["total_available_places"]))
         if stopped and places <= there:
             raise PlatformError(
@@ -61,15 +59,6 @@ def publish_study(api: Api, folder: Folder, store: Store, places: int, *, dry_ru
     notes = (*notes, *_about(folder, study, status), *subscribe(api, folder, account))
     step = f"let 'imitable serve {folder.path}' run, and now and then: imitable collect {folder.path}"
     return Published(f"{_what(folder, places)} ({study['id']})", (), step, notes, places, each)
-
-
-@contextmanager
-def _nobody_comes(offered: int | None) -> Iterator[None]:
-    """What fails in here has invited nobody beyond those who were `offered` a place before."""
-    try:
-        yield
-    except PlatformError as error:
-        raise NotOffered(str(error), offered=offered) from error
 
 
 def offline(folder: Folder, places: int, why: str) -> Published:

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from imitable.errors import PlatformError
+from imitable.errors import NoAnswer, PlatformError
 
 TOKEN = "PROLIFIC_TOKEN"  # noqa: S105  # the name of a variable
 GET_A_TOKEN = f"In Prolific, make one in the settings under API tokens, and set the environment variable {TOKEN} to it."
@@ -40,19 +40,6 @@ class Refused(PlatformError):
 def final(status: int) -> bool:
     """Whether an answer of this status says that what was asked for was understood and not done, and will not be."""
     return 400 <= status < 429 and status != 408
-
-
-class NoAnswer(PlatformError):
-    """Nothing came back. With `connected`, the work may have been done, or may still be; without, it never began."""
-
-    def __init__(self, message: str, *, connected: bool) -> None:
-        super().__init__(message)
-        self.connected = connected
-
-    @property
-    def may_be_done(self) -> bool:
-        """Whether what was asked for may have been done all the same."""
-        return self.connected
 
 
 def refused(status: int, body: bytes, *, asked: str, url: str) -> Refused:
