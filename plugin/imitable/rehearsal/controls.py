@@ -57,6 +57,12 @@ class Controls:
         """Move its clock forward."""
         self.ask("POST", "/clock", seconds=hours * 3600 + seconds)
 
+    def move_to(self, moment: datetime) -> None:
+        """Move its clock forward to a moment, unless that has passed."""
+        ahead = (moment - self.now()).total_seconds()
+        if ahead > 0:
+            self.move(seconds=ahead)
+
     def set(self, **settings: object) -> None:
         """Change how it behaves: any of its settings."""
         self.ask("POST", "/settings", **settings)

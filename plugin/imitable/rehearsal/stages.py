@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +14,9 @@ from imitable.campaign import Campaign
 from imitable.errors import PlatformError
 from imitable.game.player import Played
 from imitable.rehearsal.people import Habit
+
+WALLET = 1_000_000_000
+"""Cents that a stand-in's account has: more than any campaign's cap."""
 
 
 @dataclass(frozen=True)
@@ -111,25 +114,20 @@ class Links:
         return None
 
 
-@contextmanager
-def _links(config: Campaign, _log: Path) -> Iterator[Stage]:
-    yield Links(config)
+def _links(config: Campaign, _log: Path) -> AbstractContextManager[Stage]:
+    return nullcontext(Links(config))
 
 
-@contextmanager
-def _prolific(config: Campaign, log: Path) -> Iterator[Stage]:
+def _prolific(config: Campaign, log: Path) -> AbstractContextManager[Stage]:
     from imitable.rehearsal.prolific.stage import on_stage
 
-    with on_stage(config, log) as stage:
-        yield stage
+    return on_stage(config, log)
 
 
-@contextmanager
-def _mturk(config: Campaign, log: Path) -> Iterator[Stage]:
+def _mturk(config: Campaign, log: Path) -> AbstractContextManager[Stage]:
     from imitable.rehearsal.mturk.stage import on_stage
 
-    with on_stage(config, log) as stage:
-        yield stage
+    return on_stage(config, log)
 
 
 STAGES: Mapping[str, Callable[[Campaign, Path], AbstractContextManager[Stage]]] = {

@@ -15,12 +15,10 @@ from imitable.game.player import Played
 from imitable.rehearsal.mturk.framing import other_name
 from imitable.rehearsal.mturk.process import KEY, SECRET, StandIn, standing_in
 from imitable.rehearsal.people import Habit
-from imitable.rehearsal.stages import Sent, Stage, Visit
+from imitable.rehearsal.stages import WALLET, Sent, Stage, Visit
 
 _OF_THE_SITE = ("qualifications", "not_again")
 """Settings that name something of the site's own."""
-_WALLET = 1_000_000_000
-"""Cents: more than any campaign's cap."""
 
 
 class Workers:
@@ -47,7 +45,7 @@ class Workers:
 
     def arrive(self, now: datetime) -> Visit | None:
         """A worker takes a place in the first HIT that has one, and is shown the game."""
-        self._move(now)
+        self.there.move_to(now)
         self._next = self._next or self.there.workers(1)[0]
         hit = next((one["HITId"] for one in self.there.state()["hits"] if one["HITStatus"] == "Assignable"), None)
         if hit is None:
@@ -58,7 +56,7 @@ class Workers:
 
     def waiting(self, now: datetime) -> bool:
         """Whether somebody may yet return an assignment or abandon it."""
-        self._move(now)
+        self.there.move_to(now)
         return any(one["status"] == "Accepted" for one in self.there.state()["assignments"])
 
     def over(self, visit: Visit, habit: Habit, played: Played | None, now: datetime) -> None:
@@ -66,7 +64,7 @@ class Workers:
 
         Without a form, there is nothing to send: who was turned away, left, or had nothing to play, returns.
         """
-        self._move(now)
+        self.there.move_to(now)
         status = {one["id"]: one["status"] for one in self.there.state()["assignments"]}[visit.submission]
         if status != "Accepted":
             return  # it took too long, and was abandoned
@@ -81,11 +79,6 @@ class Workers:
             Sent(one["assignment"], one["kind"], int(one["amount"]), int(one["fee"]))
             for one in self.there.state()["payments"]
         ]
-
-    def _move(self, now: datetime) -> None:
-        ahead = (now - self.there.now()).total_seconds()
-        if ahead > 0:
-            self.there.move(seconds=ahead)
 
 
 def _to_do(config: Campaign) -> Iterator[str]:
@@ -106,5 +99,5 @@ def on_stage(config: Campaign, log: Path) -> Iterator[Stage]:
     """A stand-in for this campaign alone, for as long as this lasts. Raises MissingExtra."""
     if find_spec("boto3") is None:
         raise MissingExtra("aws", wanted_for="A rehearsal of MTurk-style tasks")
-    with standing_in("--cents", str(_WALLET), log=log) as there:
+    with standing_in("--cents", str(WALLET), log=log) as there:
         yield Workers(there, config)

@@ -14,12 +14,10 @@ from imitable.errors import PlatformError
 from imitable.game.player import Played
 from imitable.rehearsal.people import Habit
 from imitable.rehearsal.prolific.process import TOKEN, StandIn, standing_in
-from imitable.rehearsal.stages import Sent, Stage, Visit
+from imitable.rehearsal.stages import WALLET, Sent, Stage, Visit
 
 _OF_THE_ACCOUNT = ("project", "not_again", "study_id", "keys_url")
 """Settings that name something of the runner's own account."""
-_WALLET = 1_000_000_000
-"""Cents: more than any campaign's cap."""
 
 
 class Participants:
@@ -44,7 +42,7 @@ class Participants:
 
     def arrive(self, now: datetime) -> Visit | None:
         """A participant takes a place, and is sent to the game."""
-        self._move(now)
+        self.there.move_to(now)
         self._next = self._next or self.there.participants(1)[0]
         try:
             submission = self.there.reserve(self._next, self._study)
@@ -55,7 +53,7 @@ class Participants:
 
     def waiting(self, now: datetime) -> bool:
         """Whether somebody may yet return a place or let it time out."""
-        self._move(now)
+        self.there.move_to(now)
         return any(one["status"] in ("RESERVED", "ACTIVE") for one in self.there.state()["submissions"].values())
 
     def over(self, visit: Visit, habit: Habit, played: Played | None, now: datetime) -> None:
@@ -63,7 +61,7 @@ class Participants:
 
         Without a code, there is nothing to hand in: who was turned away, left, or had nothing to play, returns.
         """
-        self._move(now)
+        self.there.move_to(now)
         if self.there.state()["submissions"][visit.submission]["status"] != "ACTIVE":
             return  # it took too long, and timed out
         if played is None or not played.finish:
@@ -82,11 +80,6 @@ class Participants:
             for one in self.there.state()["payments"]
         ]
 
-    def _move(self, now: datetime) -> None:
-        ahead = (now - self.there.now()).total_seconds()
-        if ahead > 0:
-            self.there.move(seconds=ahead)
-
 
 def _to_do(config: Campaign) -> Iterator[str]:
     settings = config.platform.prolific
@@ -104,6 +97,6 @@ def _to_do(config: Campaign) -> Iterator[str]:
 def on_stage(config: Campaign, log: Path) -> Iterator[Stage]:
     """A stand-in for this campaign alone, for as long as this lasts."""
     currency = config.pay.currency if config.pay.currency in ("USD", "GBP") else "USD"
-    with standing_in("--cents", str(_WALLET), "--currency", currency, log=log) as there:
+    with standing_in("--cents", str(WALLET), "--currency", currency, log=log) as there:
         there.set(bonus_delay=0.0)
         yield Participants(there, config)
