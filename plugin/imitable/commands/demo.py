@@ -5,10 +5,9 @@ from __future__ import annotations
 import csv
 import os
 import shutil
-import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from importlib.util import find_spec
@@ -24,7 +23,8 @@ from imitable.commands.folders import built
 from imitable.commands.new import new
 from imitable.commands.progress import Progress, silent
 from imitable.commands.rank import rank
-from imitable.errors import CampaignError, MissingExtra, PlatformError
+from imitable.errors import CampaignError, MissingExtra
+from imitable.rehearsal.controls import started
 from imitable_aggregation.settings import Settings
 
 if TYPE_CHECKING:
@@ -133,23 +133,7 @@ def _links(campaign: Path) -> dict[str, list[str]]:
     return found
 
 
-@contextmanager
-def serving(campaign: Path, *, port: int = 0) -> Iterator[str]:
+def serving(campaign: Path, *, port: int = 0) -> AbstractContextManager[str]:
     """`imitable serve` in a process of its own, on this port or a free one of this machine. Yields its address."""
     command = [sys.executable, "-m", "imitable", "serve", str(campaign), "--port", str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"})
-    assert server.stdout is not None  # noqa: S101  # it was asked to be a pipe
-    try:
-        first = server.stdout.readline()
-        address = next((word.rstrip(".") for word in first.split() if word.startswith("http://")), "")
-        if not address:
-            raise PlatformError(f"The game's server did not start ({first.strip()}). See what it says above.")
-        yield address
-    finally:
-        server.terminate()
-        try:
-            server.wait(timeout=15)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
-        server.stdout.close()
+    return started(command, os.environ | {"PYTHONUNBUFFERED": "1"})

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,9 @@ from imitable.rehearsal.faults import Fault, Fields
 
 if TYPE_CHECKING:
     import httpx
+
+_ENDING = 15.0
+"""Seconds that a server has to end before it is killed."""
 
 
 class Clock:
@@ -78,6 +81,36 @@ class Controls:
 
 
 @contextmanager
+def started(
+    command: Sequence[str], environment: Mapping[str, str] | None, *, errors: Path | None = None
+) -> Iterator[str]:
+    """A server in a process of its own, for as long as this lasts: the address that its first line names.
+
+    What it complains of goes to the file `errors`, or else where our own complaints go. Raises PlatformError when it
+    does not begin.
+    """
+    with (
+        nullcontext() if errors is None else errors.open("w", encoding="utf-8") as file,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=file, text=True, env=environment) as server,
+    ):
+        try:
+            assert server.stdout is not None  # noqa: S101  # it was asked to be a pipe
+            first = server.stdout.readline()
+            address = next((word.rstrip(".") for word in first.split() if word.startswith("http://")), "")
+            if not address:
+                complaint = "" if errors is None else errors.read_text(encoding="utf-8")
+                said = " ".join(f"{first} {complaint}".split()) or "it said nothing"
+                raise PlatformError(f"The server did not begin: {said}. Run it to see why: {' '.join(command)}")
+            yield address
+        finally:
+            server.terminate()
+            try:
+                server.wait(timeout=_ENDING)
+            except subprocess.TimeoutExpired:
+                server.kill()
+
+
+@contextmanager
 def running(module: str, *options: str, log: Path | None = None) -> Iterator[tuple[str, httpx.Client]]:
     """Run a stand-in with these options of its command line: its address, and a client of it.
 
@@ -87,15 +120,9 @@ def running(module: str, *options: str, log: Path | None = None) -> Iterator[tup
     import httpx
 
     command = [sys.executable, "-m", module, *options] if log is None else loopback.command(log, module, *options)
-    environment = None if log is None else loopback.environment({})
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
-        try:
-            assert process.stdout is not None  # noqa: S101  # it is a pipe
-            address = process.stdout.readline().partition(" ")[0]
-            if not address:
-                raise PlatformError(f"The stand-in did not begin. Run it to see why: {' '.join(command)}")
-            trusted = httpx.create_ssl_context(trust_env=False)
-            with httpx.Client(base_url=address, timeout=60.0, trust_env=False, verify=trusted) as client:
-                yield address, client
-        finally:
-            process.terminate()
+    trusted = httpx.create_ssl_context(trust_env=False)
+    with (
+        started(command, None if log is None else loopback.environment({})) as address,
+        httpx.Client(base_url=address, timeout=60.0, trust_env=False, verify=trusted) as client,
+    ):
+        yield address, client

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -15,11 +14,11 @@ from urllib.parse import urlsplit
 import httpx
 import numpy as np
 
-from imitable.errors import PlatformError
 from imitable.game.player import Played, play_arrival, play_sitting
 from imitable.game.simulated import SimulatedAnnotator
 from imitable.rehearsal import loopback
 from imitable.rehearsal.clock import Clock, Timeline
+from imitable.rehearsal.controls import started
 from imitable.rehearsal.people import Person, Usual
 from imitable.rehearsal.stages import Stage, Visit
 
@@ -38,25 +37,10 @@ class Took:
     ended: datetime
 
 
-@contextmanager
-def door(campaign: Path, clock: Path, *, port: int, log: Path, said: Path) -> Iterator[str]:
+def door(campaign: Path, clock: Path, *, port: int, log: Path, said: Path) -> AbstractContextManager[str]:
     """The game's server in a process of its own, by the clock in a file; what it warns of goes to the file `said`."""
     command = loopback.command(log, "imitable.rehearsal.door", campaign, clock, port)
-    with (
-        said.open("w", encoding="utf-8") as errors,
-        subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=errors, text=True, env=loopback.environment({})
-        ) as server,
-    ):
-        try:
-            assert server.stdout is not None  # noqa: S101  # it was asked to be a pipe
-            address = server.stdout.readline().partition(" ")[0]
-            if not address.startswith("http"):
-                server.wait(timeout=30)
-                raise PlatformError(f"The game's server did not start: {said.read_text(encoding='utf-8').strip()}")
-            yield address
-        finally:
-            server.terminate()
+    return started(command, loopback.environment({}), errors=said)
 
 
 def play(
