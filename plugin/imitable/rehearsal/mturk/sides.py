@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, replace
-from datetime import timedelta
+from dataclasses import asdict
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from imitable.rehearsal.faults import Fault, Faulty, Fields
+from imitable.rehearsal.control_path import controls, told
+from imitable.rehearsal.faults import Faulty, Fields
 from imitable.rehearsal.mturk import assignments, framing, hits, qualifications, telling, wallet
 from imitable.rehearsal.mturk.world import LABEL, Assignment, WireError, Worker, World, dollars
 
@@ -36,6 +36,8 @@ POST /stand-in/reset           everything is as at the start
 GET  /stand-in/journal         every call of the API, its fault, and what it was answered
 """
 
+_SECRET = "secret"  # noqa: S105  # the setting's name
+
 Does = Callable[[Request, Fields], Any]
 
 
@@ -58,14 +60,11 @@ class Sides:
             ("GET", "/state", self._state),
             ("GET", "/emails", lambda _request, _fields: self.world.emails),
             ("GET", "/notifications", lambda _request, _fields: telling.told(self.world)),
-            ("GET", "/clock", lambda _request, _fields: {"now": self.world.now().isoformat()}),
-            ("POST", "/clock", self._clock),
-            ("POST", "/settings", self._settings),
             ("POST", "/deposit", self._deposit),
-            ("POST", "/faults", self._faults),
             ("POST", "/reset", self._reset),
-            ("GET", "/journal", lambda _request, _fields: self.faulty().journal),
         ]
+        shared = controls(self.world, self.faulty, lambda: assignments.pass_time(self.world), secret=_SECRET)
+        table += [(verb, path, _of_fields(does)) for verb, path, does in shared]
         return [Route(f"/stand-in{path}", self._serve(does), methods=[verb]) for verb, path, does in table]
 
     def _serve(self, does: Does) -> Callable[[Request], Awaitable[Response]]:
@@ -125,7 +124,7 @@ class Sides:
         return {
             "stand_in": LABEL,
             "now": world.now().isoformat(),
-            "settings": _told(world),
+            "settings": told(world, _SECRET),
             "account": {"available": wallet.available(world), "on_hold": wallet.on_hold(world)},
             "workers": [asdict(one) for one in world.workers.values()],
             "hits": [hits.shown(world, hit) for hit in world.hits.values()],
@@ -148,22 +147,9 @@ class Sides:
             ],
         }
 
-    def _clock(self, _request: Request, fields: Fields) -> Fields:
-        self.world.ahead += timedelta(seconds=fields["seconds"])
-        assignments.pass_time(self.world)
-        return {"now": self.world.now().isoformat()}
-
-    def _settings(self, _request: Request, fields: Fields) -> Fields:
-        self.world.settings = replace(self.world.settings, **fields)
-        return _told(self.world)
-
     def _deposit(self, _request: Request, fields: Fields) -> Fields:
         self.world.deposited += fields["cents"]
         return {"AvailableBalance": dollars(wallet.available(self.world))}
-
-    def _faults(self, _request: Request, fields: Fields) -> Fields:
-        self.faulty().faults = [Fault(**one) for one in fields["faults"]]
-        return {"faults": len(self.faulty().faults)}
 
     def _reset(self, _request: Request, _fields: Fields) -> Fields:
         self.world.begin()
@@ -172,5 +158,5 @@ class Sides:
         return {}
 
 
-def _told(world: World) -> Fields:
-    return {**asdict(world.settings), "secret": "..."}
+def _of_fields(does: Callable[[Fields], Any]) -> Does:
+    return lambda _request, fields: does(fields)

@@ -20,8 +20,7 @@ GET  /stand-in/journal       every request to the API, its fault, and what it wa
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, replace
-from datetime import timedelta
+from dataclasses import asdict
 from html import escape
 from typing import Any
 
@@ -29,13 +28,15 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from imitable.rehearsal.faults import Fault, Faulty, Fields
+from imitable.rehearsal.control_path import controls, told
+from imitable.rehearsal.faults import Faulty, Fields
 from imitable.rehearsal.prolific import studies, submissions, wallet
 from imitable.rehearsal.prolific.api import Asked, read, refused
 from imitable.rehearsal.prolific.signing import Signer
 from imitable.rehearsal.prolific.world import LABEL, Refusal, World
 
 _COOKIE = "stand_in_submission"
+_SECRET = "token"  # noqa: S105  # the setting's name
 
 
 class Sides:
@@ -56,13 +57,10 @@ class Sides:
             ("POST", "/submissions/{submission}/return", self._give_back),
             ("POST", "/submissions/{submission}/time-out", self._time_out),
             ("GET", "/state", self._state),
-            ("GET", "/clock", lambda _asked: {"now": self.world.now().isoformat()}),
-            ("POST", "/clock", self._clock),
-            ("POST", "/settings", self._settings),
             ("POST", "/deposit", self._deposit),
-            ("POST", "/faults", self._faults),
-            ("GET", "/journal", lambda _asked: self.faulty().journal),
         ]
+        shared = controls(self.world, self.faulty, lambda: submissions.pass_time(self.world), secret=_SECRET)
+        table += [(verb, path, _of_fields(does)) for verb, path, does in shared]
         served = [Route(f"/stand-in{path}", self._serve(does), methods=[verb]) for verb, path, does in table]
         return [
             *served,
@@ -115,7 +113,7 @@ class Sides:
         return {
             "stand_in": LABEL,
             "now": self.world.now().isoformat(),
-            "settings": {**asdict(self.world.settings), "token": "..."},
+            "settings": told(self.world, _SECRET),
             "wallet": wallet.balance(self.world),
             "studies": [studies.shown(self.world, one) for one in self.world.studies.values()],
             "submissions": {
@@ -127,22 +125,9 @@ class Sides:
             "on_their_way": len(self.world.due),
         }
 
-    def _clock(self, asked: Asked) -> Fields:
-        self.world.ahead += timedelta(seconds=asked.fields["seconds"])
-        submissions.pass_time(self.world)
-        return {"now": self.world.now().isoformat()}
-
-    def _settings(self, asked: Asked) -> Fields:
-        self.world.settings = replace(self.world.settings, **asked.fields)
-        return {**asdict(self.world.settings), "token": "..."}
-
     def _deposit(self, asked: Asked) -> Fields:
         self.world.deposited += asked.fields["cents"]
         return wallet.balance(self.world)
-
-    def _faults(self, asked: Asked) -> Fields:
-        self.faulty().faults = [Fault(**one) for one in asked.fields["faults"]]
-        return {"faults": len(self.faulty().faults)}
 
     async def begin(self, request: Request) -> Response:
         try:
@@ -169,3 +154,7 @@ class Sides:
             f"<!doctype html><title>Stand-in</title><h1>{LABEL}</h1><p>A process on this machine that answers as "
             f"Prolific's API v1 is documented to. Nothing here reaches Prolific.<ul>{''.join(rows)}</ul>"
         )
+
+
+def _of_fields(does: Callable[[Fields], Any]) -> Callable[[Asked], Any]:
+    return lambda asked: does(asked.fields)
