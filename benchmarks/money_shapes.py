@@ -71,45 +71,31 @@ def each_unpaid(home: Path, send: Callable[[str, str, int], object]) -> None:
             books.execute("UPDATE bonuses SET paid = 1 WHERE work = ?", (work,))
 
 
+def bonuses(client: Any, token: Callable[[str, int], str] | None = None) -> Callable[[str, str, int], object]:
+    """SendBonus for a participant's work, with the token of this work and amount."""
+
+    def send(work: str, who: str, cents: int) -> object:
+        more = {} if token is None else {"UniqueRequestToken": token(work, cents)}
+        return client.send_bonus(
+            WorkerId=who, AssignmentId=work, BonusAmount=f"{cents / 100:.2f}", Reason="Thank you", **more
+        )
+
+    return send
+
+
 def psiturk(home: Path, address: str) -> None:
     """No token, boto3's three attempts; the status is set after the call."""
-    client = mturk(address, 3)
-    each_unpaid(
-        home,
-        lambda work, who, cents: client.send_bonus(
-            WorkerId=who, AssignmentId=work, BonusAmount=f"{cents / 100:.2f}", Reason="Thank you"
-        ),
-    )
+    each_unpaid(home, bonuses(mturk(address, 3)))
 
 
 def mephisto(home: Path, address: str) -> None:
     """A fresh uuid4 for each call, ten attempts of boto3."""
-    client = mturk(address, 10)
-    each_unpaid(
-        home,
-        lambda work, who, cents: client.send_bonus(
-            WorkerId=who,
-            AssignmentId=work,
-            BonusAmount=f"{cents / 100:.2f}",
-            Reason="Thank you",
-            UniqueRequestToken=str(uuid.uuid4()),
-        ),
-    )
+    each_unpaid(home, bonuses(mturk(address, 10), lambda _work, _cents: str(uuid.uuid4())))
 
 
 def otree(home: Path, address: str) -> None:
     """A token that is always the same for one participant; "already processed" is an error like any other."""
-    client = mturk(address, 3)
-    each_unpaid(
-        home,
-        lambda work, who, cents: client.send_bonus(
-            WorkerId=who,
-            AssignmentId=work,
-            BonusAmount=f"{cents / 100:.2f}",
-            Reason="Thank you",
-            UniqueRequestToken=f"{work}_{cents}",
-        ),
-    )
+    each_unpaid(home, bonuses(mturk(address, 3), lambda work, cents: f"{work}_{cents}"))
 
 
 def dallinger(home: Path, address: str) -> None:

@@ -25,7 +25,7 @@ from imitable.commands.rehearsed import Rehearsal, before_publishing, forecasts,
 from imitable.errors import BuildError, CampaignError, ImitableError, MissingExtra
 from imitable.money.amounts import total
 from imitable.money.ledger import Line, statement
-from imitable.store import build_hash_of, money_tables, open_store, read_report, tables
+from imitable.store import build_hash_of, money_tables, open_store, read_report
 
 if TYPE_CHECKING:
     from imitable.rehearsal.clock import Clock
@@ -271,12 +271,11 @@ class _Show:
         self._compare()
         with self._store() as (folder, connection):
             take_stock(self.found, folder, connection, self.stage.sent())
-            targets = int(connection.execute(select(func.count()).select_from(tables.targets)).scalar_one())
         settings = Settings(seed=self.seed)
         found = rank(self.work / "guesses", out=self.work / "results", settings=settings, progress=self.progress)
         self.found.summary = found
         honest = 1 - float(found.annotators["excluded"].mean())
-        self.found.forecasts = forecasts(self.found, self.folder, targets, honest)
+        self.found.forecasts = forecasts(self.found, self.folder, honest)
 
     def _compare(self) -> None:
         """Every guess that a player was told is committed is in the export, and no other."""

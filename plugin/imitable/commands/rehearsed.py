@@ -48,6 +48,8 @@ class Rehearsal:
     places: int = 0
     """Sittings that were offered: the whole campaign's."""
     took: list[Took] = field(default_factory=list)
+    targets: int = 0
+    """That the campaign has."""
     filled: tuple[int, int] = (0, 0)
     """Finished episodes, and those wanted, at the campaign's size."""
     guesses: int = 0
@@ -109,8 +111,8 @@ def take_stock(found: Rehearsal, folder: Folder, connection: Connection, sent: S
     found.cost = _cost(found, folder, connection, lines, sent)
     found.fair = fairness(connection, folder)
     offer = next(one for one in places(connection, folder) if one.platform == found.platform)
-    targets = int(connection.execute(select(func.count()).select_from(tables.targets)).scalar_one())
-    found.filled = (offer.filled(), targets * len(folder.config.episode.levels) * offer.wanted)
+    found.targets = int(connection.execute(select(func.count()).select_from(tables.targets)).scalar_one())
+    found.filled = (offer.filled(), found.targets * len(folder.config.episode.levels) * offer.wanted)
     found.happened += _happened(found, lines)
     never = {one.visit.submission for one in found.took if one.person.habit == "forgets" and one.visit.submission}
     lost = [line for line in lines if line.payable and line.assignment.partition(" ")[0] in never]
@@ -128,7 +130,7 @@ def take_stock(found: Rehearsal, folder: Folder, connection: Connection, sent: S
     found.to_do += _empty_places(found, folder)
 
 
-def forecasts(found: Rehearsal, folder: Folder, targets: int, honest: float) -> list[Forecast]:
+def forecasts(found: Rehearsal, folder: Folder, honest: float) -> list[Forecast]:
     """How sharp a ranking is to be expected, of this campaign and of more annotators: by the planner's variances."""
     from imitable_aggregation.planning import DEFAULT, forecast
 
@@ -136,9 +138,9 @@ def forecasts(found: Rehearsal, folder: Folder, targets: int, honest: float) -> 
     return [
         forecast(
             DEFAULT,
-            targets=targets,
+            targets=found.targets,
             annotators=found.places * times,
-            episodes=min(config.sitting.episodes, targets),
+            episodes=min(config.sitting.episodes, found.targets),
             practice=config.episode.practice,
             held_out=config.episode.held_out,
             pool=config.episode.pool.held_out,
@@ -231,9 +233,9 @@ def _wrongly_paid(lines: Sequence[Line], sent: Sequence[Sent] | None) -> list[st
     for one in sent:
         reached[one.submission] += one.amount
     wrong = [name for name in owed | reached if owed[name] != reached[name]]
-    return [f"{len(wrong)} people got another amount than the books say. Keep the rehearsal, and report it."][
-        : len(wrong)
-    ]
+    if not wrong:
+        return []
+    return [f"{len(wrong)} people got another amount than the books say. Keep the rehearsal, and report it."]
 
 
 def _too_little(fair: Fairness, folder: Folder) -> str:
