@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -80,8 +80,6 @@ class Outcome:
     by_person: int
     at_the_end: Tally
     killed: int
-    rates: list[float] = field(default_factory=list)
-    """Payouts a second where nothing goes wrong."""
 
 
 class OwnPlatform:

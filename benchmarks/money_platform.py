@@ -52,9 +52,6 @@ class Platform:
         """When, and what was asked for."""
         self.tokens: dict[str, datetime] = {}
         self.asked: Counter[str] = Counter()
-        self.requests = 0
-        self.met: Counter[str] = Counter()
-        """Faults so far."""
         self.lock = threading.Lock()
 
     def fault(self, assignment: str) -> str:
@@ -63,7 +60,6 @@ class Platform:
         chance = random.Random(f"{self.seed}/{assignment}/{self.asked[assignment]}").random()
         for name, share in FAULTS.items():
             if chance < share:
-                self.met[name] += 1
                 return name
             chance -= share
         return ""
@@ -117,7 +113,6 @@ class Handler(BaseHTTPRequestHandler):
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
         pays = self.headers["x-amz-target"].endswith(".SendBonus")
         with here.lock:
-            here.requests += 1
             fault, _, when = (here.fault(asked["AssignmentId"]) if pays and here.hostile else "").partition(" ")
             if when != "before":
                 status, said = here.send_bonus(asked) if pays else here.list_bonus_payments(asked)

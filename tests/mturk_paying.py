@@ -5,13 +5,11 @@ With WHEN, `before` or `after`, it kills itself (SIGKILL) around its Nth request
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+
+from killing import dying
 
 from imitable.campaign import open_folder
 from imitable.errors import ImitableError
@@ -28,30 +26,13 @@ def main(directory: str, when: str = "", number: str = "0") -> None:
     try:
         paying.balance()  # tells what time it is there
         if when:
-            paying.api.once = _dying(paying.api.once, when, int(number))  # type: ignore[method-assign]
+            paying.api.once = dying(paying.api.once, when, int(number))  # type: ignore[method-assign]
         with closing(open_store(folder)) as store, one_at_a_time(store, folder):
             master = Paymaster(store, folder, paying, paying.api.now)
             said: object = master.pay(master.lines())
     except ImitableError as error:
         said = error
     sys.stdout.write(f"{said}\n")
-
-
-def _dying(once: Callable[..., Any], when: str, number: int) -> Callable[..., Any]:
-    """The request that pays, at which the process dies when its turn comes."""
-    turn = 0
-
-    def counted(operation: str, **fields: Any) -> Any:
-        nonlocal turn
-        turn += 1
-        if turn == number and when == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
-        answer = once(operation, **fields)
-        if turn == number:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return answer
-
-    return counted
 
 
 if __name__ == "__main__":

@@ -5,16 +5,13 @@ With WHEN, `before` or `after`, it kills itself (SIGKILL) around its Nth request
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
+from killing import dying
 
 from imitable.campaign import open_folder
 from imitable.errors import ImitableError
@@ -33,7 +30,7 @@ def main(directory: str, when: str = "", number: str = "0") -> None:
     payer = ProlificPayer(folder, read_back=0.0)
     payer.most_at_once = BATCH
     if when:
-        payer.api.once = _dying(payer.api.once, when, int(number))  # type: ignore[method-assign]
+        payer.api.once = dying(payer.api.once, when, int(number))  # type: ignore[method-assign]
     there = httpx.get(f"{payer.endpoint}/stand-in/clock", trust_env=False).json()["now"]
     ahead = datetime.fromisoformat(there) - datetime.now(UTC)
     with closing(open_store(folder)) as store, one_at_a_time(store, folder):
@@ -43,23 +40,6 @@ def main(directory: str, when: str = "", number: str = "0") -> None:
         except ImitableError as error:
             said = error
         sys.stdout.write(f"{said}\n")
-
-
-def _dying(once: Callable[..., Any], when: str, number: int) -> Callable[..., Any]:
-    """The request that pays, at which the process dies when its turn comes."""
-    turn = 0
-
-    def counted(path: str, fields: dict[str, Any]) -> Any:
-        nonlocal turn
-        turn += 1
-        if turn == number and when == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
-        answer = once(path, fields)
-        if turn == number:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return answer
-
-    return counted
 
 
 if __name__ == "__main__":
