@@ -15,6 +15,7 @@ from sqlalchemy import delete, update
 
 from hostile_platform import HostilePlatform, mturk_like, owe, prolific_like
 from imitable.campaign import Folder
+from imitable.commands.accounts import settle
 from imitable.errors import MoneyError
 from imitable.money.amounts import Money
 from imitable.money.earned import Owed
@@ -78,7 +79,7 @@ def test_books_that_were_lost_and_computed_otherwise_pay_nobody_for_the_same_wor
     (folder.path / "sent.log").unlink()
     platform.now += timedelta(hours=30)
     said = master.pay(master.lines())
-    assert "For the work of 2 the platform lists a payment that is in no book of ours" in said.waiting
+    assert "For the work of 2 the platform lists a payment that is in no book of ours" in " ".join(said.reasons)
     assert platform.paid == paid
     held = [line for line in master.lines() if line.stand == "failed"]
     assert [line.said["found"] for line in held] == [
@@ -107,7 +108,7 @@ def test_a_bonus_that_arrived_after_a_person_said_that_it_had_not_is_not_sent_ag
     with store.write() as connection:
         learn(connection, [Answer(str(doubtful.operation_id), "absent", {"decision": 1})], now=platform.now)
     platform.now += timedelta(hours=2)
-    assert "1 stood in the platform's list already" in master.pay(master.lines()).waiting
+    assert "1 stood in the platform's list already" in " ".join(master.pay(master.lines()).reasons)
     assert len(platform.paid) == 1
 
 
@@ -214,6 +215,26 @@ def test_books_put_back_within_the_hour_that_a_list_lags_pay_nobody_again(
     master.pay(master.lines())
     assert platform.paid == paid
     assert {line.stand for line in master.lines()} == {"paid", "nothing"}
+
+
+def test_what_did_not_go_through_three_times_waits_for_a_person_whose_word_sends_it(
+    campaign: tuple[Folder, Store],
+) -> None:
+    folder, store = campaign
+    platform = mturk_like(0, 0.0)
+    owe(folder, store, "mturk", 2)
+    master = master_of(folder, store, platform)
+    for faults in (["", "", "before"], ["before"], ["before"], []):
+        platform.next_faults = faults
+        said = master.pay(master.lines())
+        platform.now += timedelta(hours=25)
+    assert said.reasons[0].startswith("1 did not go through 3 times: look there, then 'imitable settle'")
+    assert master.pay(master.lines()).paid == 0
+    [tired] = [line for line in master.lines() if line.payable]
+    assert (tired.kind, tired.stand, tired.attempts) == ("bonus", "absent", 3)
+    settle(folder.path, str(tired.operation_id), paid=False, why="not in its list")
+    assert master.pay(master.lines()).paid == 1
+    assert [minor for _, _, _, minor in platform.paid] == [1]
 
 
 def test_a_clock_that_went_back_pays_nobody(campaign: tuple[Folder, Store]) -> None:

@@ -144,7 +144,7 @@ def test_what_cannot_be_paid_waits_or_is_refused_and_holds_up_nobody_else(campai
     master = Paymaster(store, folder, platform, lambda: platform.now)
     for _ in range(5):
         done = master.pay(master.lines())
-        assert done.waiting == "2 cannot be paid yet: not handed in."
+        assert done.reasons == ("2 cannot be paid yet: not handed in.",)
     assert {work for _, work, _, _ in platform.paid} == {"W3"}
     assert set(platform.approved) == {"W0", "W3"}
     stands = {(line.assignment, line.kind): (line.stand, line.attempts) for line in master.lines()}

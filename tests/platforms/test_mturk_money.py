@@ -80,7 +80,7 @@ def test_what_was_played_is_paid_once_however_often_pay_is_run(till: Till) -> No
     made = [till.here.finish() for _ in range(2)]
     till.owe("top_up:1", 42)
     first = till.pay()
-    assert (first.failed, first.doubtful, first.waiting) == (0, 0, "")
+    assert (first.failed, first.doubtful, first.reasons) == (0, 0, ())
     for _ in range(2):
         assert till.pay().paid == 0
     bonuses = [line for line in till.master.lines() if line.kind == "bonus" and line.amount.minor]
@@ -173,7 +173,7 @@ def test_work_without_our_receipt_of_another_worker_or_not_handed_in_is_not_paid
     assert "without our receipt" in str(lines[unreceipted, "base"].said)
     assert "another worker handed it in" in str(lines[taken, "base"].said)
     assert lines[waiting, "base"].stand == "owed"
-    assert "lists no such work" in done.waiting
+    assert "lists no such work" in " ".join(done.reasons)
     kinds = dict(here.found())
     assert kinds["no receipt"]
     assert {"given back", "not handed in", "unplayed"} <= set(kinds)

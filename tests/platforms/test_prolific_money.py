@@ -154,7 +154,7 @@ def test_forged_work_is_refused_unfinished_work_waits_and_everybody_else_is_paid
     till.owe(good, honest, base=300, bonus=50)
     done = till.pay()
     assert (done.paid, done.failed, done.doubtful) == (2, 4, 0)
-    assert done.waiting == "2 cannot be paid yet: the work was not handed in on Prolific."
+    assert done.reasons == ("2 cannot be paid yet: the work was not handed in on Prolific.",)
     assert till.paid() == [(good, "bonus", 50), (good, "reward", 300)]
     till.here.there.complete(playing, "CODE")
     assert till.pay().paid == 2
@@ -230,7 +230,7 @@ def test_nothing_more_is_sent_while_a_payment_of_the_same_run_is_in_doubt(till: 
     till.here.there.fail(Fault("drop", path="/pay/", when="after", times=1))
     done = till.pay()
     assert (done.doubtful, done.paid) == (2, 0)
-    assert "nothing more was sent" in done.waiting
+    assert "nothing more was sent" in " ".join(done.reasons)
     again = till.pay()
     assert (again.settled, again.paid, again.doubtful) == (2, 3, 0)
 
@@ -327,7 +327,7 @@ def test_every_reason_to_wait_is_kept_and_the_last_is_shown(till: Till) -> None:
     till.pay()
     till.here.there.complete(work, "CODE")
     till.here.there.fail(Fault("accept", path="/pay/", times=1))
-    assert "nothing more was sent" in till.pay().waiting
+    assert "nothing more was sent" in " ".join(till.pay().reasons)
     assert till.pay().reasons == ("1 cannot be paid yet: another bonus for this work is in doubt.",)
     line = till.lines()[work, "top_up:1"]
     assert [why for _, why in line.waits] == [

@@ -167,7 +167,7 @@ def settle(
     you mean several, it asks how many; each has its own decision on record.
     """
     from imitable.cli.printing import bar, out
-    from imitable.commands.accounts import settle_all
+    from imitable.commands.accounts import settle as run
     from imitable.money.amounts import total
 
     stand = "paid" if paid else "not paid, and due again"
@@ -180,7 +180,7 @@ def settle(
         amount = total([line.amount for line in lines], lines[0].amount.currency)
         return str(typer.prompt(f"{len(lines)} payments of {amount} in all are {stand}. Type how many to confirm"))
 
-    lines = settle_all(directory, which, paid=paid, why=why, confirm=asked, platform=platform, progress=bar)
+    lines = run(directory, which, paid=paid, why=why, confirm=asked, platform=platform, progress=bar)
     if len(lines) > 1:
         out.print(f"Recorded: {len(lines)} payments are {stand}.")
     else:

@@ -17,7 +17,7 @@ from imitable.money.earned import Owed
 from imitable.money.forgetting import forget as erase
 from imitable.money.ledger import Line, decide, decided, learn, oblige, statement
 from imitable.money.payer import Answer, State
-from imitable.money.paying import Paymaster, one_at_a_time
+from imitable.money.paying import MOST_ATTEMPTS, Paymaster, one_at_a_time
 from imitable.money.reconciling import Difference
 from imitable.money.reconciling import reconcile as compare
 
@@ -52,29 +52,22 @@ def reconcile(directory: Path, *, progress: Progress = silent) -> dict[str, Book
     return found
 
 
-def settle(directory: Path, operation: str, *, paid: bool, why: str) -> Line:
-    """Record what a person found out about a payment in doubt, or one that was refused. Returns its line as it was.
-
-    Raises MoneyError for another one, and without a reason.
-    """
-    return settle_all(directory, operation, paid=paid, why=why, confirm=lambda lines: str(len(lines)))[0]
-
-
-def settle_all(
+def settle(
     directory: Path,
     which: str,
     *,
     paid: bool,
     why: str,
-    confirm: Callable[[Sequence[Line]], str],
+    confirm: Callable[[Sequence[Line]], str] = lambda lines: str(len(lines)),
     platform: str | None = None,
     progress: Progress = silent,
 ) -> list[Line]:
-    """Record the same of several: one operation, all that are in doubt of one batch, or (`which` = "all") every one.
+    """Record what a person found out about payments in doubt, or about one that was refused or failed too often.
 
-    Each has a decision of its own on record, all or none of them. "all" means what is in doubt, not what was refused,
-    on one platform where several are. `confirm` is told which they are, and says how many; with another number nothing
-    is recorded. Returns their lines as they were. Raises MoneyError where there are none, and without a reason.
+    `which` is an operation, or a batch, for all of it that is in doubt, or "all", for everything that is in doubt, and
+    not what was refused, on one platform where several are. Each has a decision of its own on record, all or none of
+    them. `confirm` is told which they are, and says how many; with another number nothing is recorded. Returns their
+    lines as they were. Raises MoneyError where there are none, and without a reason.
     """
     if not why.strip():
         raise MoneyError("Say with --why how you know: it stays beside the payment.")
@@ -105,11 +98,16 @@ def _meant(lines: Sequence[Line], which: str) -> list[Line]:
         if not meant:
             raise MoneyError("No payment is in doubt. 'imitable pay' would list them.")
         return meant
-    meant = [line for line in lines if line.operation_id == which and (line.doubtful or line.stand == "failed")]
+    meant = [line for line in lines if line.operation_id == which and _waits_for_a_person(line)]
     meant = meant or [line for line in lines if line.batch_id == which and line.doubtful]
     if not meant:
         raise MoneyError(f"No payment in doubt has the operation {which}, nor the batch. 'imitable pay' lists them.")
     return meant
+
+
+def _waits_for_a_person(line: Line) -> bool:
+    tired = line.stand == "absent" and line.attempts >= MOST_ATTEMPTS
+    return line.doubtful or line.stand == "failed" or tired
 
 
 def top_up(directory: Path, sitting: str, amount: str, *, why: str, correction: bool = False) -> str:

@@ -61,11 +61,6 @@ class Round:
     reasons: tuple[str, ...] = ()
     """Why something was not sent, a sentence each."""
 
-    @property
-    def waiting(self) -> str:
-        """All reasons."""
-        return " ".join(self.reasons)
-
 
 def steps(lines: Sequence[Line]) -> int:
     """What `Paymaster.pay` has to do for these lines: look at each, list what was paid as a bonus, and send it."""
@@ -144,7 +139,10 @@ class Paymaster:
         reasons: list[str] = []
         if tired:
             self._wait(tired, f"did not go through {MOST_ATTEMPTS} times")
-            reasons.append(f"{len(tired)} did not go through {MOST_ATTEMPTS} times: a person must look.")
+            reasons.append(
+                f"{len(tired)} did not go through {MOST_ATTEMPTS} times: look there, then 'imitable settle' with their "
+                "operations, which are in statement.csv."
+            )
         sending, answers, held = self._checked(sending, tick)
         bases = [one for one in sending if one[0].kind == "base"]
         bonuses, found, uncertain = self._not_in_the_list([one for one in sending if one[0].kind != "base"], tick)
