@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from imitable.cli.app import app
 from imitable.commands.close import close
 from imitable.commands.closed import note_closed
 from imitable.commands.collect import COLLECTED
+from imitable.commands.pay import pay, show
 from imitable.commands.publish import publish
 from imitable.commands.status import status
 from imitable.game.label_studio import names
@@ -21,6 +23,7 @@ from imitable.game.label_studio.calls import Call
 from imitable.game.label_studio.replies import Replies
 from imitable.game.reserving import reserve
 from imitable.game.views import Landing
+from imitable.platforms.label_studio.exported import take_in_export
 from imitable.platforms.label_studio.files import write_files
 from imitable.store import Store, open_store, tables
 from imitable.testing import invented_campaign
@@ -156,6 +159,40 @@ def test_files_to_upload_by_hand_are_read_back(table: Callable[..., Table]) -> N
     path = here.folder.path
     write_files(here.folder, here.store, path.parent / "files", places=1)
     assert status(path).next_step.endswith(f"then imitable collect {path} --from-file FILE")
+
+
+def test_files_that_were_all_read_back_are_not_asked_for_beside_links_with_places_left(
+    table: Callable[..., Table],
+) -> None:
+    here = table(links=2)
+    path = here.folder.path
+    write_files(here.folder, here.store, path.parent / "files", places=1)
+    tasks = json.loads((path.parent / "files" / "tasks.json").read_text(encoding="utf-8"))
+    number = {"from_name": "guess", "to_name": "text", "type": "number", "value": {"number": 5}}
+    for at, task in enumerate(tasks):
+        done = {"id": at, "completed_by": 2, "result": [number], "was_cancelled": False}
+        done["created_at"] = f"2026-11-20T10:00:{at:02d}.000000Z"
+        (path.parent / "export.json").write_text(json.dumps([task | {"annotations": [done]}]), encoding="utf-8")
+        assert status(path).next_step.endswith(f"imitable collect {path} --from-file FILE")
+        assert take_in_export(here.folder, here.store, path.parent / "export.json").taken == 1
+    assert status(path).next_step.startswith(f"imitable serve {path} for the places left")
+
+
+def test_what_was_earned_is_told_before_and_after_it_is_written_down_and_no_more_once_it_is_paid(
+    table: Callable[..., Table],
+) -> None:
+    here = table(links=2, more=PAY)
+    path = here.folder.path
+    here.play(here.sit(0))
+
+    def owing() -> bool:
+        return any(one.startswith("imitable pay") for one in status(path).also)
+
+    assert owing()
+    show(path)
+    assert owing()
+    pay(path, platform=None, confirm=lambda part: part.total.decimal)
+    assert not owing()
 
 
 # Closed

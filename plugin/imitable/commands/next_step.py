@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import ColumnElement, Connection, Table, func, select
+from sqlalchemy import ColumnElement, Connection, Table, exists, func, select
 
 from imitable.campaign import Folder
 from imitable.commands.closed import closed_on
@@ -14,10 +14,10 @@ from imitable.commands.collect import COLLECTED
 from imitable.commands.offered import published_on
 from imitable.game.label_studio import names
 from imitable.money.earned import earned
-from imitable.money.ledger import statement
 from imitable.platforms.by_hand import BY_HAND
 from imitable.platforms.label_studio.desks import FILE
 from imitable.store import tables
+from imitable.store.money_tables import obligations
 
 _OWN = ("web", "simulated")
 """Platforms that know nothing which our record does not."""
@@ -32,8 +32,13 @@ class NextStep:
     """Each a command, and what it is for."""
 
 
-def next_step(connection: Connection, folder: Folder, places: Mapping[str, tuple[int, int]]) -> NextStep:
-    """What comes next in a campaign whose platforms have these places: filled, and in all."""
+def next_step(
+    connection: Connection, folder: Folder, places: Mapping[str, tuple[int, int]], *, owing: bool
+) -> NextStep:
+    """What comes next in a campaign whose platforms have these places: filled, and in all.
+
+    `owing`: whether its books say that something is owed.
+    """
     here = folder.path
     if not _count(connection, tables.targets):
         return NextStep(f"imitable build {here}")
@@ -43,7 +48,7 @@ def next_step(connection: Connection, folder: Folder, places: Mapping[str, tuple
     also = []
     if guesses and published - set(_OWN) and _not_collected(connection, folder):
         also.append(f"imitable collect {here} says in what the platforms differ from our record")
-    if _owing(connection, folder):
+    if owing or _earned_since(connection, folder):
         also.append(f"imitable pay {here} says who is owed what, and why")
     if guesses and published & missing.keys() - closed:
         also.append(f"imitable close {here} stops recruiting before every place is filled")
@@ -86,10 +91,13 @@ def _in_label_studio(
 ) -> str:
     """What is to be done about its tasks; empty where there is nothing that is peculiar to them."""
     here, settings = folder.path, folder.config.platform.label_studio
-    by_hand = _count(connection, tables.tasks, tables.tasks.c.platform == BY_HAND)
-    if by_hand:
+    by_hand = tables.tasks.c.platform == BY_HAND
+    guesses = tables.guesses.c
+    read_back = exists().where(guesses.episode_id == tables.tasks.c.episode_id, guesses.trial == tables.tasks.c.trial)
+    if _count(connection, tables.tasks, by_hand):
         first = "" if played else "upload the files as what lies beside them says, let people play, then "
-        return f"{first}imitable collect {here} --from-file FILE" if missing or not played else ""
+        waiting = (missing or not played) and _count(connection, tables.tasks, by_hand, ~read_back)
+        return f"{first}imitable collect {here} --from-file FILE" if waiting else ""
     if settings is None:
         return ""
     ours = tables.tasks.c.platform == names.PLATFORM
@@ -146,13 +154,15 @@ def _not_collected(connection: Connection, folder: Folder) -> bool:
     return last is not None and last > asked
 
 
-def _owing(connection: Connection, folder: Folder) -> bool:
-    """Whether anything is owed and not paid, written down or not."""
-    lines = statement(connection)
-    known = {(line.sitting_id, line.kind) for line in lines}
-    return any(line.payable or line.doubtful or line.stand == "failed" for line in lines) or any(
-        one.amount.minor and (one.sitting_id, one.kind) not in known for one in earned(connection, folder)
+def _earned_since(connection: Connection, folder: Folder) -> bool:
+    """Whether a sitting that is over, and of which the books say nothing yet, earned anything."""
+    sittings = tables.sittings.c
+    decided = exists().where(obligations.c.sitting_id == sittings.sitting_id)
+    query = select(sittings.sitting_id).where(
+        sittings.ended_at.is_not(None), sittings.platform != "simulated", ~decided
     )
+    new = set(connection.execute(query).scalars())
+    return bool(new) and any(one.amount.minor and one.sitting_id in new for one in earned(connection, folder))
 
 
 def _count(connection: Connection, table: Table, *where: ColumnElement[bool]) -> int:

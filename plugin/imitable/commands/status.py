@@ -68,7 +68,7 @@ def status(directory: Path) -> Status:
             begun = count(tables.episodes, tables.BEGUN)
             cells = targets * len(folder.config.episode.levels)
             filled = {one.platform: (one.filled(), cells * one.wanted) for one in places(connection, folder)}
-            step, closed = next_step(connection, folder, filled), closed_on(connection)
+            step, closed = next_step(connection, folder, filled, owing=money.owed.minor > 0), closed_on(connection)
             guesses = count(tables.guesses)
             planned = tables.planned.c
             query = select(func.count(planned.target_id.distinct()), func.sum(planned.probability))
