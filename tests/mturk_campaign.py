@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from sqlalchemy import select
+from platform_campaign import PAY, PUBLIC, OnPlatform
 
-from imitable.campaign import Folder
-from imitable.game import Game
-from imitable.game.views import Done, Questions, Reveal, Round
-from imitable.platforms import Collected, Published
 from imitable.platforms.mturk import MTurk
 from imitable.rehearsal.mturk import KEY, SECRET, StandIn, standing_in
-from imitable.store import Store, open_store
+from imitable.store import open_store
 from imitable.testing import invented_campaign
-
-PUBLIC = "http://127.0.0.1:9"
-"""Where the game would be: nobody listens there."""
-
-PAY = '[pay]\nbase = "3.00"\nbonus_per_point = "0.05"\ncap = "4000.00"\n'
 
 
 @pytest.fixture
@@ -57,27 +48,11 @@ def settings(there: StandIn, more: str = "", *, public: str = PUBLIC) -> str:
     )
 
 
-class OnMTurk:
+class OnMTurk(OnPlatform[StandIn]):
     """A campaign, its store, and the stand-in that it is published on."""
 
-    def __init__(self, there: StandIn, folder: Folder, store: Store) -> None:
-        self.there = there
-        self.folder = folder
-        self.store = store
-        self.platform = MTurk()
-
-    def publish(self, places: int | None = 3, *, dry_run: bool = False) -> Published:
-        return self.platform.publish(self.folder, self.store, places=places, dry_run=dry_run)
-
-    def collect(self) -> Collected:
-        return self.platform.collect(self.folder, self.store)
-
-    def found(self) -> list[tuple[str, str]]:
-        """Kind and pseudonym of everything that differs."""
-        return [(one.kind, one.annotator_id) for one in self.collect().findings]
-
-    def close(self, *, now: bool = False) -> str:
-        return self.platform.close(self.folder, self.store, now=now)
+    name = "mturk"
+    platform: MTurk = MTurk()
 
     @property
     def hits(self) -> list[dict[str, Any]]:
@@ -94,29 +69,6 @@ class OnMTurk:
         assignment, url = self.there.accept(worker, self.hits[hit]["HITId"])
         return worker, assignment, dict(parse_qsl(urlsplit(url).query))
 
-    def play(self, query: Mapping[str, str], *, rounds: int | None = None, stop: bool = False) -> Done | None:
-        """Play a framed page's sitting to its end, or so many rounds; with `stop`, stop there."""
-        game = Game(self.folder, self.store)
-        landing = game.arrival(game.entry("mturk", query))
-        assert landing.kind == "landing"
-        token = game.start(landing.code, agreed=True)  # type: ignore[union-attr]
-        view = game.view(token)
-        while not isinstance(view, Done):
-            match view:
-                case Round() if view.tutorial:
-                    view = game.tutorial(token, view.round_id, "5")
-                case Round():
-                    if rounds == 0:
-                        view = game.stop(token) if stop else view
-                        return view if isinstance(view, Done) else None
-                    rounds = None if rounds is None else rounds - 1
-                    view = game.guess(token, view.round_id, "5")
-                case Reveal():
-                    view = game.view(token)
-                case Questions():
-                    view = game.answer(token, view.episode_id, fun="4", interest="2", explanation="")
-        return view
-
     def finish(self, worker: str = "", *, hit: int = 0, **options: Any) -> tuple[str, str]:
         """Accept, play, and hand in with the form of the last page: the worker and the assignment."""
         worker, assignment, query = self.accept(worker, hit=hit)
@@ -127,13 +79,6 @@ class OnMTurk:
         assert fields.pop("assignmentId") == assignment
         self.there.submit(assignment, fields)
         return worker, assignment
-
-    def pseudonym(self, worker: str) -> str:
-        return self.folder.annotator_id("mturk", worker)
-
-    def rows(self, table: Any) -> list[Any]:
-        with self.store.read() as connection:
-            return list(connection.execute(select(table)).all())
 
 
 @contextmanager

@@ -1,7 +1,8 @@
-"""A game on an invented campaign, with a clock that tests move."""
+"""A game on an invented campaign, with a clock that tests move; and the sitting of whom a platform sends."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ from sqlalchemy import select
 
 from imitable.campaign import Folder
 from imitable.game import Game, make_links
-from imitable.game.views import Questions, Reveal, Round, View
+from imitable.game.views import Done, Questions, Reveal, Round, View
 from imitable.store import Store, tables
 
 
@@ -72,3 +73,35 @@ class Table:
                 table.name: [tuple(row) for row in connection.execute(select(table).order_by(*table.primary_key))]
                 for table in tables.metadata.sorted_tables
             }
+
+
+def play_entry(
+    folder: Folder,
+    store: Store,
+    platform: str,
+    query: Mapping[str, str],
+    *,
+    rounds: int | None = None,
+    stop: bool = False,
+) -> Done | None:
+    """Play the sitting of whom a platform sends, to its end or so many rounds; with `stop`, stop there."""
+    game = Game(folder, store)
+    landing = game.arrival(game.entry(platform, query))
+    assert landing.kind == "landing"
+    token = game.start(landing.code, agreed=True)  # type: ignore[union-attr]
+    view = game.view(token)
+    while not isinstance(view, Done):
+        match view:
+            case Round() if view.tutorial:
+                view = game.tutorial(token, view.round_id, "5")
+            case Round():
+                if rounds == 0:
+                    view = game.stop(token) if stop else view
+                    return view if isinstance(view, Done) else None
+                rounds = None if rounds is None else rounds - 1
+                view = game.guess(token, view.round_id, "5")
+            case Reveal():
+                view = game.view(token)
+            case Questions():
+                view = game.answer(token, view.episode_id, fun="4", interest="2", explanation="")
+    return view

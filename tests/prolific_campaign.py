@@ -9,22 +9,15 @@ from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pytest
-from sqlalchemy import select
+from platform_campaign import PAY, PUBLIC, OnPlatform
 
 from imitable.campaign import Folder, open_folder
-from imitable.game import Game
-from imitable.game.views import Done, Questions, Reveal, Round
-from imitable.platforms import Collected, Published
+from imitable.game.views import Done
 from imitable.platforms.prolific import Prolific
 from imitable.platforms.prolific.client import Api
 from imitable.rehearsal.prolific import TOKEN, StandIn, standing_in
-from imitable.store import Store, open_store, tables
+from imitable.store import open_store, tables
 from imitable.testing import invented_campaign
-
-PUBLIC = "http://127.0.0.1:9"
-"""Where the game would be: nobody listens there."""
-
-PAY = '[pay]\nbase = "3.00"\nbonus_per_point = "0.05"\ncap = "4000.00"\n'
 
 
 @pytest.fixture
@@ -49,27 +42,11 @@ def settings(there: StandIn, more: str = "", *, public: str = PUBLIC) -> str:
     )
 
 
-class OnProlific:
+class OnProlific(OnPlatform[StandIn]):
     """A campaign, its store, and the stand-in that it is published on."""
 
-    def __init__(self, there: StandIn, folder: Folder, store: Store) -> None:
-        self.there = there
-        self.folder = folder
-        self.store = store
-        self.platform = Prolific()
-
-    def publish(self, places: int | None = 3, *, dry_run: bool = False) -> Published:
-        return self.platform.publish(self.folder, self.store, places=places, dry_run=dry_run)
-
-    def collect(self) -> Collected:
-        return self.platform.collect(self.folder, self.store)
-
-    def found(self) -> list[tuple[str, str]]:
-        """Kind and pseudonym of everything that differs."""
-        return [(one.kind, one.annotator_id) for one in self.collect().findings]
-
-    def close(self, *, now: bool = False) -> str:
-        return self.platform.close(self.folder, self.store, now=now)
+    name = "prolific"
+    platform: Prolific = Prolific()
 
     @property
     def study(self) -> dict[str, Any]:
@@ -83,29 +60,10 @@ class OnProlific:
         study = self.study["id"]
         return [(person, self.there.reserve(person, study)) for person in self.there.participants(count)]
 
-    def play(self, submission: str, *, rounds: int | None = None, stop: bool = False, query: Any = None) -> Done | None:
-        """Play a submission's sitting to its end, or so many rounds; with `stop`, stop there."""
-        query = query or dict(parse_qsl(urlsplit(self.there.start(submission)).query))
-        game = Game(self.folder, self.store)
-        landing = game.arrival(game.entry("prolific", query))
-        assert landing.kind == "landing"
-        token = game.start(landing.code, agreed=True)  # type: ignore[union-attr]
-        view = game.view(token)
-        while not isinstance(view, Done):
-            match view:
-                case Round() if view.tutorial:
-                    view = game.tutorial(token, view.round_id, "5")
-                case Round():
-                    if rounds == 0:
-                        view = game.stop(token) if stop else view
-                        return view if isinstance(view, Done) else None
-                    rounds = None if rounds is None else rounds - 1
-                    view = game.guess(token, view.round_id, "5")
-                case Reveal():
-                    view = game.view(token)
-                case Questions():
-                    view = game.answer(token, view.episode_id, fun="4", interest="2", explanation="")
-        return view
+    def play(self, query: Any, **options: Any) -> Done | None:
+        """Also by a submission's id: then its participant is sent as Prolific sends them."""
+        sent = parse_qsl(urlsplit(self.there.start(query)).query) if isinstance(query, str) else query
+        return super().play(dict(sent), **options)
 
     def finish(self, submission: str, **options: Any) -> str:
         """Play, hand in with the code that the last page shows, and return the code."""
@@ -115,13 +73,6 @@ class OnProlific:
         code = parse_qs(urlsplit(done.finish.url).query)["cc"][0]
         self.there.complete(submission, code)
         return code
-
-    def pseudonym(self, participant: str) -> str:
-        return self.folder.annotator_id("prolific", participant)
-
-    def rows(self, table: Any) -> list[Any]:
-        with self.store.read() as connection:
-            return list(connection.execute(select(table)).all())
 
 
 @contextmanager

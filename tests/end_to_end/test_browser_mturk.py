@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from end_to_end.test_browser_frames import Worker
+from platform_campaign import PAY
 from playwright.sync_api import Browser, BrowserContext
 from sqlalchemy import select
 
@@ -19,7 +20,7 @@ from imitable.commands.pay import pay
 from imitable.commands.publish import publish
 from imitable.rehearsal.mturk import StandIn
 from imitable.store import open_store, tables
-from mturk_campaign import PAY, credentials, settings, there
+from mturk_campaign import credentials, settings, there
 
 if TYPE_CHECKING:
     from conftest import Server

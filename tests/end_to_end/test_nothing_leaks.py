@@ -150,10 +150,8 @@ def test_exports_logs_ledgers_and_commands_hold_no_id_no_early_truth_and_no_form
             "STUDY_ID": here.study["id"],
             "SESSION_ID": "RECOGNISABLE-WORK",
         }
-        here.play("", query=made_up)
-        here.play(
-            "", query={"PROLIFIC_PID": thief, "STUDY_ID": here.study["id"], "SESSION_ID": played[0].submission + "x"}
-        )
+        here.play(made_up)
+        here.play({"PROLIFIC_PID": thief, "STUDY_ID": here.study["id"], "SESSION_ID": played[0].submission + "x"})
         there.start(own)
         there.complete(own, "GUESSED")
         for number, formula in enumerate(FORMULAS, start=1):

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from platform_campaign import PAY, PUBLIC
 
 from imitable.campaign import Folder, open_folder
 from imitable.errors import MissingExtra, NotOffered, PlatformError
@@ -22,7 +23,7 @@ from imitable.platforms.mturk.questions import external_question, fields_of, url
 from imitable.rehearsal.mturk import Fault, StandIn, standing_in
 from imitable.store import Store, open_store
 from imitable.testing import PlatformContract, invented_campaign
-from mturk_campaign import PAY, PUBLIC, campaign_on, credentials, settings, there
+from mturk_campaign import campaign_on, credentials, settings, there
 
 __all__ = ["credentials", "there"]
 

@@ -78,9 +78,9 @@ def test_ids_that_were_made_up_taken_from_others_or_of_another_study_are_told(th
         here.publish(3)
         (_, theirs), (person, own) = here.arrive(2)
         study = here.study["id"]
-        here.play("", query={"PROLIFIC_PID": "nobody", "STUDY_ID": study, "SESSION_ID": "madeup"})
-        here.play("", query={"PROLIFIC_PID": person, "STUDY_ID": study, "SESSION_ID": theirs}, rounds=1)
-        here.play("", query={"PROLIFIC_PID": "somebody", "STUDY_ID": "another", "SESSION_ID": own}, rounds=1)
+        here.play({"PROLIFIC_PID": "nobody", "STUDY_ID": study, "SESSION_ID": "madeup"})
+        here.play({"PROLIFIC_PID": person, "STUDY_ID": study, "SESSION_ID": theirs}, rounds=1)
+        here.play({"PROLIFIC_PID": "somebody", "STUDY_ID": "another", "SESSION_ID": own}, rounds=1)
         assert dict(here.found()) == {
             "unknown": here.pseudonym("nobody"),
             "forged": here.pseudonym(person),
@@ -131,7 +131,7 @@ def test_signed_addresses_prove_who_came_and_unsigned_ones_are_refused(there: St
         assert row.proven is True
         assert here.found() == []
         with pytest.raises(Exception, match="signed"):
-            here.play("", query={name: value for name, value in query.items() if name != "prolific_token"})
+            here.play({name: value for name, value in query.items() if name != "prolific_token"})
         assert person in query["PROLIFIC_PID"]
 
 

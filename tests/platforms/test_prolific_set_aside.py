@@ -199,7 +199,7 @@ def test_while_the_pilot_is_under_the_floor_neither_the_rest_nor_another_pilot_i
 def test_work_that_was_made_up_is_refused_and_binds_no_money(here: OnProlific) -> None:
     offer(here, 2)
     query = {"PROLIFIC_PID": "nobody", "STUDY_ID": here.study["id"], "SESSION_ID": "madeup"}
-    here.play("", query=query)
+    here.play(query)
     with here.store.read() as connection:
         before = standing(connection, here.folder)
     part = show(here.folder.path).parts[0]
@@ -264,7 +264,7 @@ def test_work_that_was_made_up_counts_in_no_figure_of_what_an_hour_earns(here: O
     offer(here, 3)
     for _, submission in here.arrive(2):
         here.finish(submission)
-    here.play("", query={"PROLIFIC_PID": "nobody", "STUDY_ID": here.study["id"], "SESSION_ID": "madeup"})
+    here.play({"PROLIFIC_PID": "nobody", "STUDY_ID": here.study["id"], "SESSION_ID": "madeup"})
     with here.store.read() as connection:
         undecided = would_be(connection, here.folder, "prolific")
     assert undecided is not None
