@@ -9,12 +9,12 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from platform_campaign import PAY, PUBLIC, OnPlatform
 
 from imitable.platforms.mturk import MTurk
 from imitable.rehearsal.mturk import KEY, SECRET, StandIn, standing_in
 from imitable.store import open_store
 from imitable.testing import invented_campaign
+from platform_campaign import PAY, PUBLIC, OnPlatform
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pytest
-from platform_campaign import PAY, PUBLIC, OnPlatform
 
 from imitable.campaign import Folder, open_folder
 from imitable.game.views import Done
@@ -18,6 +17,7 @@ from imitable.platforms.prolific.client import Api
 from imitable.rehearsal.prolific import TOKEN, StandIn, standing_in
 from imitable.store import open_store, tables
 from imitable.testing import invented_campaign
+from platform_campaign import PAY, PUBLIC, OnPlatform
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from end_to_end.test_browser_frames import Worker
-from platform_campaign import PAY
 from playwright.sync_api import Browser, BrowserContext
 from sqlalchemy import select
 
@@ -21,6 +20,7 @@ from imitable.commands.publish import publish
 from imitable.rehearsal.mturk import StandIn
 from imitable.store import open_store, tables
 from mturk_campaign import credentials, settings, there
+from platform_campaign import PAY
 
 if TYPE_CHECKING:
     from conftest import Server

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,13 +15,14 @@ from imitable.game.finishing import receipt
 from imitable.game.sessions import sitting_id_of
 from imitable.money.amounts import Money
 from imitable.money.earned import Owed
-from imitable.money.ledger import Line, oblige, statement
+from imitable.money.ledger import oblige
 from imitable.money.paying import MOST_ATTEMPTS, Paymaster
 from imitable.money.reconciling import reconcile
 from imitable.platforms.mturk.payer import MTurkPayer
-from imitable.rehearsal.mturk import Fault, StandIn, standing_in
+from imitable.rehearsal.mturk import Fault, standing_in
 from imitable.store import tables
 from mturk_campaign import OnMTurk, campaign_on, credentials
+from paying_once import lines, nobody_twice_and_nothing_booked_that_was_not_paid, pay, reached
 
 __all__ = ["credentials"]
 
@@ -31,7 +30,6 @@ RUNS = 8
 BETWEEN = (0.2, 25, 0.5, 30, 2, 26)
 """Hours between two runs."""
 
-PAYING = Path(__file__).parents[1] / "mturk_paying.py"
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
 
@@ -70,22 +68,6 @@ def owe(here: OnMTurk, people: int) -> dict[str, int]:
     return made
 
 
-def pay(here: OnMTurk, *dying: str) -> int:
-    """One run of the paying process; its exit code."""
-    command = [sys.executable, str(PAYING), str(here.folder.path), *dying]
-    return subprocess.run(command, stdout=subprocess.PIPE, check=False).returncode
-
-
-def lines(here: OnMTurk) -> list[Line]:
-    with here.store.read() as connection:
-        return statement(connection, platform="mturk")
-
-
-def reached(there: StandIn) -> Counter[tuple[str, str]]:
-    """How often a worker was paid, by assignment and kind: the site's own books."""
-    return Counter((one["assignment"], one["kind"]) for one in there.state()["payments"])
-
-
 @pytest.mark.parametrize(
     ("seed", "people"),
     [(1, 40), pytest.param(2, 500, marks=pytest.mark.long), pytest.param(3, 500, marks=pytest.mark.long)],
@@ -113,7 +95,7 @@ def test_every_payout_is_made_once_and_only_what_failed_three_times_is_left_to_a
             dying = (rng.choice(["before", "after"]), str(rng.randint(1, people // 6) if run < 3 else 1))
             killed += pay(here, *(dying if run % 3 != 2 else ())) == -9
             there.move(hours=BETWEEN[run % len(BETWEEN)])
-            _nobody_twice_and_nothing_booked_that_was_not_paid(here)
+            nobody_twice_and_nothing_booked_that_was_not_paid(here)
         assert killed >= 2, "the process was to be killed more often"
         there.fail()
         there.set(listing_lag=0.0)
@@ -128,20 +110,9 @@ def test_every_payout_is_made_once_and_only_what_failed_three_times_is_left_to_a
         pay(here)
         assert Counter(line.stand for line in lines(here)) == {"paid": 2 * people}
         assert max(line.attempts for line in lines(here)) > 1, "the faults were harmless: nothing was sent anew"
-        assert reached(there) == Counter((key, kind) for key in bonuses for kind in ("reward", "bonus"))
+        assert reached(here) == Counter((key, kind) for key in bonuses for kind in ("reward", "bonus"))
         amounts = {one["assignment"]: one["amount"] for one in there.state()["payments"] if one["kind"] == "bonus"}
         assert amounts == bonuses
         payer = MTurkPayer(here.folder)
         master = Paymaster(here.store, here.folder, payer, there.now)
         assert reconcile(payer, lines(here), master.payouts(lines(here)), there.now) == []
-
-
-def _nobody_twice_and_nothing_booked_that_was_not_paid(here: OnMTurk) -> None:
-    """At any moment: paid twice 0, booked and unpaid 0, paid and neither booked nor listed as in doubt 0."""
-    paid = reached(here.there)
-    assert [one for one, times in paid.items() if times > 1] == []
-    names = {"base": "reward", "bonus": "bonus"}
-    booked = {(line.assignment.partition(" ")[0], names[line.kind]) for line in lines(here) if line.stand == "paid"}
-    doubtful = {(line.assignment.partition(" ")[0], names[line.kind]) for line in lines(here) if line.doubtful}
-    assert booked - set(paid) == set()
-    assert set(paid) - booked - doubtful == set()

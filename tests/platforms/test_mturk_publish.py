@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from platform_campaign import PAY, PUBLIC
 
 from imitable.campaign import Folder, open_folder
 from imitable.errors import MissingExtra, NotOffered, PlatformError
@@ -24,6 +23,7 @@ from imitable.rehearsal.mturk import Fault, StandIn, standing_in
 from imitable.store import Store, open_store
 from imitable.testing import PlatformContract, invented_campaign
 from mturk_campaign import campaign_on, credentials, settings, there
+from platform_campaign import PAY, PUBLIC
 
 __all__ = ["credentials", "there"]
 

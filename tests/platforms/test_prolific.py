@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from platform_campaign import PAY, PUBLIC
 
 from imitable.campaign import Folder
 from imitable.commands.publish import publish
@@ -26,6 +25,7 @@ from imitable.platforms.prolific import Prolific
 from imitable.rehearsal.prolific import Fault, StandIn, standing_in
 from imitable.store import Store, open_store
 from imitable.testing import PlatformContract, invented_campaign
+from platform_campaign import PAY, PUBLIC
 from prolific_campaign import OnProlific, campaign_on, of_sittings, rewritten, settings, there, token
 
 __all__ = ["there", "token"]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,12 +14,13 @@ from sqlalchemy import insert
 from imitable.commands.accounts import settle
 from imitable.money.amounts import Money
 from imitable.money.earned import Owed
-from imitable.money.ledger import Line, oblige, statement
+from imitable.money.ledger import oblige
 from imitable.money.paying import Paymaster
 from imitable.money.reconciling import reconcile
 from imitable.platforms.prolific.payer import ProlificPayer
-from imitable.rehearsal.prolific import Fault, StandIn, standing_in
+from imitable.rehearsal.prolific import Fault, standing_in
 from imitable.store import tables
+from paying_once import lines, nobody_twice_and_nothing_booked_that_was_not_paid, pay, reached
 from prolific_campaign import OnProlific, campaign_on, token
 
 __all__ = ["token"]
@@ -34,7 +33,6 @@ FEW_RUNS = 8
 BETWEEN = (0.2, 25, 0.5, 30, 0.1, 26)
 """Hours between two runs."""
 
-PAYING = Path(__file__).parents[1] / "prolific_paying.py"
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
 
@@ -76,22 +74,6 @@ def owe(here: OnProlific, people: int) -> dict[str, int]:
     return made
 
 
-def pay(here: OnProlific, *dying: str) -> int:
-    """One run of the paying process; its exit code."""
-    command = [sys.executable, str(PAYING), str(here.folder.path), *dying]
-    return subprocess.run(command, stdout=subprocess.PIPE, check=False).returncode
-
-
-def lines(here: OnProlific) -> list[Line]:
-    with here.store.read() as connection:
-        return statement(connection, platform="prolific")
-
-
-def reached(there: StandIn) -> Counter[tuple[str, str]]:
-    """How often a participant was paid, by submission and kind: the platform's own books."""
-    return Counter((one["submission"], one["kind"]) for one in there.state()["payments"])
-
-
 @pytest.mark.parametrize(
     ("either_store", "people", "runs", "seed"),
     [
@@ -123,22 +105,24 @@ def test_a_thousand_payouts_are_made_once_each_and_what_stays_in_doubt_is_listed
             killed += pay(here, *dying) == -9
             there.move(hours=BETWEEN[run % len(BETWEEN)])
         assert killed >= 2, "the process was to be killed more often"
-        _nobody_twice_and_nothing_booked_that_was_not_paid(here)
+        nobody_twice_and_nothing_booked_that_was_not_paid(here)
+        _no_batch_was_asked_for_twice(here)
         there.fail()
         there.set(bonus_delay=0.0, listing_lag=0.0)
         pay(here)
         there.move(hours=2)
         pay(here)
-        _nobody_twice_and_nothing_booked_that_was_not_paid(here)
+        nobody_twice_and_nothing_booked_that_was_not_paid(here)
+        _no_batch_was_asked_for_twice(here)
         doubtful = [line for line in lines(here) if line.doubtful]
         assert {line.kind for line in doubtful} <= {"bonus"}, "approving may be asked again"
-        assert all(not reached(there)[line.assignment, "bonus"] for line in doubtful)
+        assert all(not reached(here)[line.assignment, "bonus"] for line in doubtful)
         assert doubtful or people < PEOPLE, "the faults were harmless: nothing had to be decided"
         for line in doubtful:  # a person looks at the platform's own books
             settle(here.folder.path, str(line.operation_id), paid=False, why="not on the submission's page")
         pay(here)
         assert Counter(line.stand for line in lines(here)) == {"paid": 2 * people}
-        assert reached(there) == Counter((key, kind) for key in bonuses for kind in ("reward", "bonus"))
+        assert reached(here) == Counter((key, kind) for key in bonuses for kind in ("reward", "bonus"))
         amounts = {one["submission"]: one["amount"] for one in there.state()["payments"] if one["kind"] == "bonus"}
         assert amounts == bonuses
         payer: Any = ProlificPayer(here.folder)
@@ -146,14 +130,6 @@ def test_a_thousand_payouts_are_made_once_each_and_what_stays_in_doubt_is_listed
         assert reconcile(payer, lines(here), master.payouts(lines(here)), there.now) == []
 
 
-def _nobody_twice_and_nothing_booked_that_was_not_paid(here: OnProlific) -> None:
-    """At any moment: paid twice 0, booked and unpaid 0, paid and neither booked nor listed as in doubt 0."""
-    paid = reached(here.there)
-    assert [one for one, times in paid.items() if times > 1] == []
-    names = {"base": "reward", "bonus": "bonus"}
-    booked = {(line.assignment, names[line.kind]) for line in lines(here) if line.stand == "paid"}
-    doubtful = {(line.assignment, names[line.kind]) for line in lines(here) if line.doubtful}
-    assert booked - set(paid) == set()
-    assert set(paid) - booked - doubtful == set()
+def _no_batch_was_asked_for_twice(here: OnProlific) -> None:
     calls = [bulk["calls"] for bulk in here.there.state()["bulks"].values()]
     assert max(calls, default=1) == 1
