@@ -143,7 +143,7 @@ def trap() -> Iterator[Trap]:
 def test_a_live_token_and_live_addresses_lead_nowhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trap: Trap, platform: str
 ) -> None:
-    path = invented(tmp_path / "campaign")
+    path = invented(tmp_path / "campaign", more=PAY.replace('floor_per_hour = "9.00"\n', ""))  # without a pilot
     with (path / "campaign.toml").open("a", encoding="utf-8") as file:
         file.write(LIVE)
     secrets = {
