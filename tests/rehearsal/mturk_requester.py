@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from imitable.rehearsal.mturk import KEY, SECRET, StandIn
+import pytest
+
+from imitable.rehearsal.mturk import KEY, SECRET, StandIn, standing_in
 
 SCHEMA = "http://mechanicalturk.amazonaws.com/AWSMechanicalTurkDataSchemas/2006-07-14/ExternalQuestion.xsd"
+
+
+@pytest.fixture(scope="module")
+def process() -> Iterator[StandIn]:
+    """One for all tests of a file."""
+    with standing_in() as one:
+        yield one
+
+
+@pytest.fixture
+def there(process: StandIn) -> StandIn:
+    """As it is at its start."""
+    process.reset()
+    return process
+
+
+@pytest.fixture
+def api(there: StandIn) -> Any:
+    """The requester's client."""
+    return client(there)
 
 
 def client(there: StandIn, *, attempts: int = 1, secret: str = SECRET, key: str = KEY) -> Any:

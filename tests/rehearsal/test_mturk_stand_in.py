@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import fields
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -16,30 +15,15 @@ from typing import Any, get_args
 import httpx
 import pytest
 from botocore.exceptions import ClientError
-from rehearsal.mturk_requester import client, handed_in, hit, hit_type, question
+from rehearsal.mturk_requester import api, client, handed_in, hit, hit_type, process, question, there
 
 from imitable.errors import PlatformError
 from imitable.rehearsal.faults import How
-from imitable.rehearsal.mturk import KEY, Fault, StandIn, standing_in
+from imitable.rehearsal.mturk import KEY, Fault, StandIn
 from imitable.rehearsal.mturk.sides import PATHS
 from imitable.rehearsal.mturk.world import Settings
 
-
-@pytest.fixture(scope="module")
-def process() -> Iterator[StandIn]:
-    with standing_in() as one:
-        yield one
-
-
-@pytest.fixture
-def there(process: StandIn) -> StandIn:
-    process.reset()
-    return process
-
-
-@pytest.fixture
-def api(there: StandIn) -> Any:
-    return client(there)
+__all__ = ["api", "process", "there"]
 
 
 def refusal(call: Any, **fields: Any) -> tuple[str, str]:

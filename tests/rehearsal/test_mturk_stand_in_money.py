@@ -10,28 +10,19 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 from hypothesis import given
 from hypothesis import strategies as st
-from rehearsal.mturk_requester import client, handed_in, hit, hit_type
+from rehearsal.mturk_requester import api, client, handed_in, hit, hit_type, there
 
 from imitable.errors import PlatformError
 from imitable.rehearsal.mturk import Fault, StandIn, standing_in
 from imitable.rehearsal.mturk.wallet import MASTERS, fee
+
+__all__ = ["api", "there"]
 
 
 @pytest.fixture(scope="module")
 def process() -> Iterator[StandIn]:
     with standing_in("--cents", "10000") as one:
         yield one
-
-
-@pytest.fixture
-def there(process: StandIn) -> StandIn:
-    process.reset()
-    return process
-
-
-@pytest.fixture
-def api(there: StandIn) -> Any:
-    return client(there)
 
 
 def balance(api: Any) -> str:

@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from rehearsal.mturk_requester import client, handed_in, hit, hit_type
+from rehearsal.mturk_requester import api, handed_in, hit, hit_type, process, there
 
 from imitable.errors import PlatformError
-from imitable.rehearsal.mturk import StandIn, standing_in
+from imitable.rehearsal.mturk import StandIn
 from imitable.rehearsal.mturk.qualifications import ADULT, LOCALE, NUMBER_APPROVED, PERCENT_APPROVED
 
-
-@pytest.fixture(scope="module")
-def process() -> Iterator[StandIn]:
-    with standing_in() as one:
-        yield one
-
-
-@pytest.fixture
-def there(process: StandIn) -> StandIn:
-    process.reset()
-    return process
-
-
-@pytest.fixture
-def api(there: StandIn) -> Any:
-    return client(there)
+__all__ = ["api", "process", "there"]
 
 
 def qualification(api: Any, name: str = "Screened", **other: Any) -> str:
