@@ -86,7 +86,13 @@ def test_a_slider_says_what_to_do_and_shows_the_number_at_which_it_stands(
         expect(number).to_have_text(f"{guess:g}")
         snap("1-set")
         page.get_by_role("button", name=re.compile("submit", re.IGNORECASE)).first.click()
-        expect(page.locator(".imitable .last")).to_contain_text(f"You guessed {guess:.1f}; the neuron reacted with")
+        last = page.locator(".imitable .last")
+        for _ in range(30):  # where the next text is not there yet, people are told to load the page again
+            page.wait_for_timeout(2000)
+            if last.is_visible():
+                break
+            page.reload()
+        expect(last).to_contain_text(f"You guessed {guess:.1f}; the neuron reacted with")
         expect(number).to_be_empty()
         snap("2-next")
     assert [committed for _episode, _trial, committed in campaign.guesses()] == [guess]

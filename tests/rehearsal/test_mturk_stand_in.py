@@ -366,6 +366,7 @@ DOCS = (Path(__file__).parents[2] / "docs" / "mturk-stand-in.md").read_text(enco
 
 
 def test_the_examples_of_its_docs_run(there: StandIn, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)  # another test's, with keys of its own
     monkeypatch.setenv("AWS_ENDPOINT_URL_MTURK", there.address)
     for name, value in re.findall(r"(AWS_\w+)=([\w-]+)", DOCS.replace("AWS_ENDPOINT_URL_MTURK=", "")):
         monkeypatch.setenv(name, value)
