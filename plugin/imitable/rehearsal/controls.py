@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,6 +98,8 @@ def started(
             first = server.stdout.readline()
             address = next((word.rstrip(".") for word in first.split() if word.startswith("http://")), "")
             if not address:
+                with suppress(subprocess.TimeoutExpired):
+                    server.wait(timeout=_ENDING)  # until it has said all
                 complaint = "" if errors is None else errors.read_text(encoding="utf-8")
                 said = " ".join(f"{first} {complaint}".split()) or "it said nothing"
                 raise PlatformError(f"The server did not begin: {said}. Run it to see why: {' '.join(command)}")
