@@ -79,7 +79,7 @@ def shipped_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         ("web", 4),
         ("prolific", 4),
-        ("mturk", 4),
+        pytest.param("mturk", 4, marks=pytest.mark.long),
         *(pytest.param(name, 0, marks=pytest.mark.long) for name in ("web", "prolific", "mturk")),
     ],
 )
@@ -139,7 +139,7 @@ def trap() -> Iterator[Trap]:
     made.listening.close()
 
 
-@pytest.mark.parametrize("platform", ["prolific", pytest.param("mturk", marks=pytest.mark.long)])
+@pytest.mark.parametrize("platform", ["prolific", "mturk"])
 def test_a_live_token_and_live_addresses_lead_nowhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trap: Trap, platform: str
 ) -> None:
