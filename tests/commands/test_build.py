@@ -47,6 +47,7 @@ def test_the_same_settings_and_key_give_the_same_bytes(tmp_path: Path) -> None:
             torch.set_num_threads(1)
     assert build_bytes(first) == build_bytes(second)
     assert sorted(build_bytes(first)) == [
+        "baselines.parquet",
         "examples.parquet",
         "items.parquet",
         "report.json",

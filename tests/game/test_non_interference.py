@@ -22,7 +22,7 @@ from urllib.parse import urlencode
 
 import pytest
 import uvicorn
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 from starlette.routing import Route
 
 from imitable.campaign import open_folder
@@ -203,9 +203,15 @@ def served(path: Path, port: int, accept: str, door: str) -> Iterator[Wire]:
 
 
 def replace_truths(path: Path, keep: set[str]) -> None:
-    """Give every item not in `keep` another truth, and other activations everywhere in its text."""
+    """Give every item not in `keep` another truth, and other activations everywhere in its text.
+
+    What automatic players make of the truths is another then, too.
+    """
     store = open_store(open_folder(path))
     with store.write() as connection:
+        for target in connection.execute(select(tables.targets.c.target_id)).scalars().all():
+            skill = {"target_id": target, "player": "bigram", "skill": len(keep) / 77, "standard_error": 0.5}
+            connection.execute(insert(tables.baselines).values(skill))
         for at, row in enumerate(connection.execute(select(tables.truths)).all()):
             if row.item_id not in keep:
                 other = (row.truth + 1 + at % 7) % 10

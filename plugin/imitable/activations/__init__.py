@@ -3,6 +3,7 @@
 from imitable.activations.anatomy import Anatomy, mlp_sites, neuron_site, study
 from imitable.activations.corpus import Fingerprint, Text, held_out_corpus, read_corpus, stream_corpus
 from imitable.activations.cutting import cut, window_again
+from imitable.activations.embedding import Embedder
 from imitable.activations.finding import find_sites
 from imitable.activations.model_source import file_hashes, locate
 from imitable.activations.models import Loaded, load_model, scan_dtype
@@ -19,6 +20,7 @@ __all__ = [
     "FOCUS_AFTER",
     "Anatomy",
     "Coordinates",
+    "Embedder",
     "Fingerprint",
     "Joins",
     "Loaded",

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import Field, ValidationError, model_validator
 
 from imitable.campaign.material import About, Corpus, Model, Study, Table, Targets
-from imitable.campaign.running import Episode, Pay, Platforms, Readings, Serve, Sitting, Store
+from imitable.campaign.running import Episode, Pay, Platforms, Players, Readings, Serve, Sitting, Store
 from imitable.errors import CampaignError
 
 
@@ -24,6 +24,7 @@ class Campaign(Table):
     targets: list[Targets] = Field(min_length=1)
     episode: Episode = Episode()
     readings: Readings = Readings()
+    players: Players = Players()
     sitting: Sitting = Sitting()
     serve: Serve = Serve()
     store: Store = Store()

@@ -11,6 +11,7 @@ from imitable.campaign import Folder, open_folder
 from imitable.commands.asked import Asked, asked
 from imitable.commands.drawing import LeftOut, draw_targets
 from imitable.commands.gathering import prepare
+from imitable.commands.players import embedder_of, in_words, told, with_baselines
 from imitable.commands.progress import Progress, silent
 from imitable.commands.readings import with_readings
 from imitable.commands.unchanged import probe_hashes
@@ -96,6 +97,7 @@ def _make(
     for table in config.targets:
         if table.select:
             find_method(table.select.method)  # before the model is run, not after
+    embed = embedder_of(folder)
     made: list[MadeTarget] = []
     left_out: list[LeftOut] = []
     notes: list[str] = []
@@ -133,6 +135,9 @@ def _make(
             f"No unit is left to play: {reasons}. Choose other sites, a larger corpus, or smaller pools in [episode]."
         )
     _note_small_pools(made, folder, notes)
+    made, players = with_baselines(folder, made, embed, progress)
+    if said := in_words(told([baseline for one in made for baseline in one.baselines])):
+        notes.append(f'{said}. select = {{ method = "beyond-lexical", count = ... }} prefers others')
     report = {
         "build_hash": build_hash,
         "campaign": config.campaign.name,
@@ -145,6 +150,7 @@ def _make(
         "notes": notes,
         "readings": readings,
         "probes": probe_hashes(folder),
+        "players": players,
     }
     return made, report
 

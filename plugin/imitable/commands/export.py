@@ -143,7 +143,8 @@ def _iso(moments: Iterable[datetime | None]) -> list[str | None]:
 
 
 def _targets(connection: Connection) -> pd.DataFrame:
-    """One row a target; the selection method's score stands in a column of its own, `score_<method>`."""
+    """One row a target; the selection method's score stands in a column of its own, `score_<method>`, and the skills
+    of automatic players in `baseline_<player>`."""
     import pandas as pd
 
     rows = connection.execute(select(tables.targets).order_by(tables.targets.c.target_id))
@@ -151,7 +152,13 @@ def _targets(connection: Connection) -> pd.DataFrame:
     first = frame["selected_by"].str.split(";").str[0]  # of several methods, the one that gave the score stands first
     for method in sorted(set(first[frame["score"].notna()])):
         frame[f"score_{method}"] = frame["score"].where(first == method)
-    return frame.drop(columns="score")
+    frame = frame.drop(columns="score")
+    skills = tables.baselines.c
+    found = connection.execute(select(skills.target_id, skills.player, skills.skill).order_by(skills.player)).all()
+    for player in dict.fromkeys(row.player for row in found):
+        mine = {row.target_id: row.skill for row in found if row.player == player}
+        frame[f"baseline_{player}"] = frame["target_id"].map(mine)
+    return frame
 
 
 def _episodes(connection: Connection, *, with_text: bool) -> pd.DataFrame:

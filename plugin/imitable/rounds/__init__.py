@@ -1,22 +1,27 @@
 """Pure planning: splits of documents, pools of items, the display scale of a target, plans of episodes."""
 
+from imitable.rounds.baselines import EPISODES, SOLVED, Embed, Schooling, baselines, best_table, solved
 from imitable.rounds.episodes import Planned, plan_rounds
 from imitable.rounds.gauges import REST, TOKEN, in_turn, shown, strongest
 from imitable.rounds.kept import of_unit
 from imitable.rounds.making import Answered, Draft, Wish, draft_target, make_target
 from imitable.rounds.overlap import windows_to_keep
-from imitable.rounds.records import AnswerKey, Example, Gauge, Item, MadeTarget, PlayedTarget, Reading, Split
+from imitable.rounds.records import AnswerKey, Baseline, Example, Gauge, Item, MadeTarget, PlayedTarget, Reading, Split
 from imitable.rounds.seen import Seen, see, upper_quantile
 from imitable.rounds.splits import assign_splits
 from imitable.rounds.strata import Side, TooFlat, calibrate
 from imitable.rounds.told import told
 
 __all__ = [
+    "EPISODES",
     "REST",
+    "SOLVED",
     "TOKEN",
     "AnswerKey",
     "Answered",
+    "Baseline",
     "Draft",
+    "Embed",
     "Example",
     "Gauge",
     "Item",
@@ -24,12 +29,15 @@ __all__ = [
     "Planned",
     "PlayedTarget",
     "Reading",
+    "Schooling",
     "Seen",
     "Side",
     "Split",
     "TooFlat",
     "Wish",
     "assign_splits",
+    "baselines",
+    "best_table",
     "calibrate",
     "draft_target",
     "in_turn",
@@ -38,6 +46,7 @@ __all__ = [
     "plan_rounds",
     "see",
     "shown",
+    "solved",
     "strongest",
     "told",
     "upper_quantile",

@@ -120,6 +120,19 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class Baseline:
+    """How far one automatic player gets on a target. For the runner and the exports: annotators never see it."""
+
+    target_id: str
+    player: str
+    """One of `rounds.players.PLAYERS`."""
+    skill: float
+    """Held-out skill, the mean over the pool's held-out items and over simulated episodes; 1 at most."""
+    standard_error: float
+    """Of that mean, over the episodes."""
+
+
+@dataclass(frozen=True)
 class MadeTarget:
     """Everything a build makes of one target."""
 
@@ -129,3 +142,4 @@ class MadeTarget:
     examples: tuple[Example, ...]
     gauges: tuple[Gauge, ...] = ()
     readings: tuple[Reading, ...] = ()
+    baselines: tuple[Baseline, ...] = ()

@@ -16,7 +16,7 @@ from sqlalchemy import delete, insert, select, text
 
 from imitable.campaign import Folder
 from imitable.errors import BuildError, MissingExtra
-from imitable.rounds import AnswerKey, Example, Gauge, Item, MadeTarget, PlayedTarget, Reading
+from imitable.rounds import AnswerKey, Baseline, Example, Gauge, Item, MadeTarget, PlayedTarget, Reading
 from imitable.store import tables
 from imitable.store.engine import Store
 from imitable_aggregation import scoring
@@ -31,9 +31,10 @@ _FILES: dict[str, type] = {
     "examples": Example,
     "gauges": Gauge,
     "readings": Reading,
+    "baselines": Baseline,
 }
-_SINCE_LEVELS = ("gauges", "readings")
-"""Files that builds of a campaign without readings, and older builds, do not have."""
+_NOT_ALWAYS = ("gauges", "readings", "baselines")
+"""Files that older builds do not have, nor builds of a campaign without readings."""
 
 Record = TypeVar("Record")
 
@@ -52,6 +53,8 @@ def build_hash_of(folder: Folder) -> str:
     }
     if config.episode.beyond:
         described["readings"] = [config.episode.beyond, config.readings.model_dump(exclude={"looks"})]
+    if config.players.embedding:
+        described["players"] = config.players.model_dump()
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 
 
@@ -70,8 +73,9 @@ def write_build(folder: Path, made: Sequence[MadeTarget], report: dict[str, Any]
         "examples": [example for one in made for example in one.examples],
         "gauges": [gauge for one in made for gauge in one.gauges],
         "readings": [reading for one in made for reading in one.readings],
+        "baselines": [baseline for one in made for baseline in one.baselines],
     }
-    rows = {name: records for name, records in rows.items() if records or name not in _SINCE_LEVELS}
+    rows = {name: records for name, records in rows.items() if records or name not in _NOT_ALWAYS}
     fresh, old = folder.with_name(".build-new"), folder.with_name(".build-old")
     try:
         shutil.rmtree(fresh, ignore_errors=True)
@@ -186,14 +190,15 @@ def _must_say(table: Any, kinds: dict[str, type], whose: str) -> None:
 
 
 def read_build(folder: Path) -> dict[str, list[Any]]:
-    """The records of a build, by file name: `targets`, `items`, `truths`, `examples`, `gauges`, `readings`."""
+    """The records of a build, by file name: `targets`, `items`, `truths`, `examples`, `gauges`, `readings`,
+    `baselines`."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         return {
             name: _records(kind, name, pq.read_table(folder / f"{name}.parquet"))
-            if name not in _SINCE_LEVELS or (folder / f"{name}.parquet").exists()
+            if name not in _NOT_ALWAYS or (folder / f"{name}.parquet").exists()
             else []
             for name, kind in _FILES.items()
         }
@@ -246,6 +251,7 @@ def _rows(records: dict[str, list[Any]]) -> dict[Any, list[dict[str, Any]]]:
         tables.examples: [asdict(example) for example in records["examples"]],
         tables.gauges: [asdict(gauge) for gauge in records.get("gauges", ())],
         tables.readings: [asdict(reading) for reading in records.get("readings", ())],
+        tables.baselines: [asdict(baseline) for baseline in records.get("baselines", ())],
     }
 
 
@@ -292,7 +298,7 @@ def store_differs(store: Store, records: dict[str, list[Any]]) -> list[str]:
             if table in (tables.items, tables.truths):
                 query = query.where(~table.c.item_id.startswith(tables.CHECK_ITEM))
             stored = connection.execute(query).mappings().all() if columns else []
-            if table is tables.shades and not stored:  # loaded by a version that did not keep them
+            if table in (tables.shades, tables.baselines) and not stored:  # loaded by a version that did not keep them
                 continue
             if sorted(map(_as_text, stored)) != sorted(map(_as_text, rows)):
                 differing.append(str(table.name))

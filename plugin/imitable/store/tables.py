@@ -156,7 +156,17 @@ readings = Table(
 )
 """What the gauges of a level show at an item, by gauge. Part of the question, as its text is."""
 
-BUILT = (campaigns, targets, items, truths, shades, examples, gauges, readings)
+baselines = Table(
+    "baselines",
+    metadata,
+    Column("target_id", ForeignKey(targets.c.target_id), primary_key=True),
+    Column("player", String(20), primary_key=True),
+    Column("skill", Float, nullable=False),
+    Column("standard_error", Float, nullable=False),
+)
+"""How far automatic players get on a target. Made of truths: read by the export alone, and on no page."""
+
+BUILT = (campaigns, targets, items, truths, shades, examples, gauges, readings, baselines)
 """The tables that a build fills, each after those that it refers to."""
 
 SIMULATED_DOMAIN = "simulated.invalid"
