@@ -13,7 +13,7 @@ from building import campaign
 from imitable.activations import Moments
 from imitable.commands.build import build
 from imitable.errors import CampaignError
-from imitable.selection import find_method, ranked
+from imitable.selection import Look, find_method, ranked
 from imitable.store import read_build
 
 Publish = Callable[..., None]
@@ -24,11 +24,12 @@ def moments(*kurtosis: float) -> Moments:
     return Moments(1, zeros, np.stack([ones, zeros, np.array(kurtosis) + 3]), zeros, zeros)
 
 
+NOTHING_TOLD = Look(2, lambda wanted: [0.0] * len(wanted))
 SITES = {"mlp.0": moments(1.0, 5.00001, -1.0), "mlp.1": moments(5.00002, 9.0)}
 
 
 def names(method: str, seed: int = 0) -> list[tuple[str, int]]:
-    return [(one.site, one.unit) for one in ranked(method, SITES, np.random.default_rng(seed))]
+    return [(one.site, one.unit) for one in ranked(method, SITES, np.random.default_rng(seed), NOTHING_TOLD)]
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_kurtosis_ranks_the_rarely_active_first() -> None:
 
 
 def test_scores_do_not_carry_the_last_digits_that_threads_shuffle() -> None:
-    scores = [one.score for one in ranked("kurtosis", SITES, np.random.default_rng(0))]
+    scores = [one.score for one in ranked("kurtosis", SITES, np.random.default_rng(0), NOTHING_TOLD)]
     assert scores == [9.0, 5.0, 5.0, 1.0, -1.0]
 
 
@@ -111,7 +112,7 @@ def test_a_method_that_ranks_what_is_not_there_is_blamed(made_up: str, distribut
     code = f"from imitable.selection import Candidate\ndef choose(sites, rng): return [Candidate({made_up})]\n"
     distribution("dreamer", "dream", code)
     with pytest.raises(CampaignError, match=r"method 'dream' ranked unit .*Mend the package that provides it\.$"):
-        ranked("dream", SITES, np.random.default_rng(0))
+        ranked("dream", SITES, np.random.default_rng(0), NOTHING_TOLD)
 
 
 def test_a_unit_that_a_method_names_twice_counts_once(distribution: Publish) -> None:

@@ -136,7 +136,7 @@ class Select(Table):
     """select = { method = "kurtosis", count = 12 }"""
 
     method: str
-    """A selection method: `kurtosis`, `random`, or one that an installed extension provides."""
+    """A selection method: `kurtosis`, `random`, `beyond-lexical`, or one that an installed extension provides."""
     count: int = Field(ge=1)
     """How many targets in all, over the sites of this table."""
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from imitable.activations import Shard
 from imitable.commands.answering import answer
 from imitable.commands.asked import Asked, Floats, Unit, request_of
-from imitable.commands.choosing import Sample, candidates
+from imitable.commands.choosing import UNITS_AT_ONCE, Sample, candidates
 from imitable.commands.gathering import generator_for
 from imitable.commands.work import Arrays, Stage
 from imitable.rounds import (
@@ -26,8 +26,6 @@ from imitable.rounds import (
     see,
     upper_quantile,
 )
-
-_UNITS_AT_ONCE = 128
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ def draw_targets(asked: Asked) -> tuple[int, list[MadeTarget], list[LeftOut]]:
     left_out: list[LeftOut] = []
     size = wanted + wanted // 4
     while units and len(made) < wanted:
-        at_once = min(size, _UNITS_AT_ONCE)
+        at_once = min(size, UNITS_AT_ONCE)
         batch, units = units[:at_once], units[at_once:]
         size *= 2
         for result in _made(asked, batch):

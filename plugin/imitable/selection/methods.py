@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
 import numpy as np
 
@@ -23,8 +25,19 @@ class Candidate:
     """The method's own score (excess kurtosis for `kurtosis`); None where a method has none."""
 
 
-Method = Callable[[Mapping[str, Moments], np.random.Generator], list[Candidate]]
-"""Ranks all units of the sites, best first. Told their moments, and the generator for any random choice."""
+@dataclass(frozen=True)
+class Look:
+    """What a method may ask for besides moments. Each question to `lexical` reads a sample of the corpus again."""
+
+    count: int
+    """How many targets are wanted."""
+    lexical: Callable[[Sequence[Candidate]], Sequence[float]]
+    """How much of each candidate tables of tokens foretell, as an R² of 0 to 1: see `selection.lexical`."""
+
+
+Method = Callable[..., list[Candidate]]
+"""Ranks all units of the sites, best first. Told their moments (by site), the generator for any random choice, and, if
+it takes a third argument, a `Look`."""
 
 
 def kurtosis(sites: Mapping[str, Moments], _rng: np.random.Generator) -> list[Candidate]:
@@ -70,10 +83,12 @@ def find_method(name: str) -> Method:
     return method
 
 
-def ranked(method: str, sites: Mapping[str, Moments], rng: np.random.Generator) -> list[Candidate]:
+def ranked(method: str, sites: Mapping[str, Moments], rng: np.random.Generator, look: Look) -> list[Candidate]:
     """Rank candidates by a method's name, each unit once. Raises CampaignError for a method that ranks what is not."""
     found: dict[tuple[str, int], Candidate] = {}
-    for one in find_method(method)(sites, rng):
+    choose = find_method(method)
+    given: tuple[Any, ...] = (sites, rng, look) if _looks(choose) else (sites, rng)
+    for one in choose(*given):
         unit = int(one.unit)
         score = None if one.score is None else float(one.score)
         there = one.site in sites and 0 <= unit < len(sites[one.site].mean)
@@ -84,3 +99,10 @@ def ranked(method: str, sites: Mapping[str, Moments], rng: np.random.Generator) 
             )
         found.setdefault((one.site, unit), Candidate(one.site, unit, score))
     return list(found.values())
+
+
+def _looks(method: Method) -> bool:
+    """Whether a method takes a third argument by its place."""
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    taken = [one for one in inspect.signature(method).parameters.values() if one.kind in kinds]
+    return len(taken) > 2 and taken[2].default is inspect.Parameter.empty
