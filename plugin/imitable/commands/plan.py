@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from imitable.campaign import Campaign, open_folder
+from imitable.commands.players import Players, players_of
 from imitable.errors import TablesError
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ class Expected:
     """[pay] cap, in minor units."""
     notes: list[str]
     """What was filled in, assumed or could not be told apart in the pilot, in sentences."""
+    players: Players | None
+    """What automatic players made of the campaign's targets at build; None before that."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,8 @@ def expect(
     from imitable_aggregation.errors import TableError
     from imitable_aggregation.planning import DEFAULT, forecast
 
-    config = open_folder(campaign).config if campaign is not None else None
+    folder = open_folder(campaign) if campaign is not None else None
+    config = folder.config if folder else None
     practice = config.episode.practice if config else 15
     held_out = config.episode.held_out if config else 5
     pool = config.episode.pool.held_out if config else 40
@@ -132,6 +136,7 @@ def expect(
         simulated=played.simulated if played else False,
         cap=_minor(Decimal(config.pay.cap)) if config and config.pay.cap is not None else None,
         notes=played.notes if played else [],
+        players=players_of(folder) if folder else None,
     )
 
 
