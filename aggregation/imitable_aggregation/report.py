@@ -12,6 +12,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from . import figures, printed, sentences
+from .baselines import best_player
 from .contrast_words import in_words, noun
 from .findings import Findings
 from .ranking import APART, EASY, LEARNABLE
@@ -127,10 +128,14 @@ def _figures(f: Findings, shown: _Shown) -> dict[str, str]:
     """Every figure by its name; empty where there is nothing to draw."""
     ranking, people, coverage = f.ranking, f.annotators, f.coverage
     contrasts = f.groups is not None and bool((f.groups["estimand"] == "imitability").any())
+    best = best_player(ranking)
     knots = sum(bool(np.isfinite(draws).any()) for draws in f.samples.values())
     return {
         "caterpillar": figures.caterpillar(ranking, coverage),
         "start": figures.start_and_end(ranking) if ranking["start"].notna().any() else "",
+        "players": ""
+        if best is None
+        else figures.against_players(ranking, best, "simulated players" if f.banner else "people"),
         "learning": figures.learning(shown.curve, coverage) if len(shown.curve) else "",
         "multiples": figures.multiples(ranking, f.target_ids, f.samples, f.knots, coverage) if knots > 1 else "",
         "crowd": figures.crowd_size(shown.sizes, coverage) if len(shown.sizes) > 1 else "",
@@ -147,6 +152,7 @@ def _parts(f: Findings, drawn: dict[str, Markup]) -> list[tuple[str, str]]:
     every = (
         ("imitability", "Imitability", True),
         ("start", "Easy, learnable or opaque", bool(drawn["start"])),
+        ("players", "Beside automatic players", bool(drawn["players"])),
         ("learning", "Learning", True),
         ("crowd", "The crowd", bool(drawn["calibration"])),
         ("groups", "Groups", f.groups is not None),

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from .baselines import above, below, best_player
 from .findings import Findings
 from .ranking import EASY, LEARNABLE
 
@@ -52,7 +53,7 @@ def findings(f: Findings) -> list[str]:
         f" in {counted(int(annotators['n_episodes'].sum()), 'episode')} on {counted(len(ranking), 'target')}"
         + _left_out(f.excluded)
     ]
-    told += [*_beaten(ranking, f.coverage), *_called(ranking), *_order(f)]
+    told += [*_beaten(ranking, f.coverage), *_called(ranking), *_beside_players(f), *_order(f)]
     if f.crowd is not None and len(f.crowd.curve) > 1:
         told.append(_crowd_in_short(f.crowd.curve))
     return told
@@ -100,6 +101,26 @@ def _called(ranking: pd.DataFrame) -> list[str]:
         f" (start above {EASY:g}) and {learned:,} {'is' if learned == 1 else 'are'} learnable (gain above"
         f" {LEARNABLE:g})."
     ]
+
+
+def _beside_players(f: Findings) -> list[str]:
+    """Which targets are imitated better than automatic players imitate them: the interesting ones."""
+    ranking, best = f.ranking, best_player(f.ranking)
+    if best is None:
+        return []
+    over, under = above(ranking, best), below(ranking, best)
+    n, more = len(best), int(over.sum())
+    told = f"On {_which(more, n)} annotators do better than the best automatic player"
+    if more:
+        ahead = (ranking.loc[best.index, "imitability"] - best["skill"])[over]
+        most = ahead.idxmax()
+        told += (
+            f"; {'these are' if more > 1 else 'it is'} the interesting{' ones' if more > 1 else ' one'}"
+            f"{', above all' if more > 1 else ','} {ranking.loc[most, 'target_id']}"
+            f" ({skill(ranking.loc[most, 'imitability'])} where {best.loc[most, 'player']} reaches"
+            f" {skill(best.loc[most, 'skill'])})"
+        )
+    return [f"{told}. On {_which(int(under.sum()), n)} the player does better ({per_cent(f.coverage)} intervals)."]
 
 
 def _order(f: Findings) -> list[str]:

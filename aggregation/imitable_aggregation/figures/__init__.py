@@ -6,6 +6,7 @@ from .curves import MULTIPLES, PHASE_NAMES, crowd_size, learning, multiples, wit
 from .marks import DRAWN, common
 from .people import people, shares, use_of_scale
 from .plane import INTERVALS, kinds, start_and_end
+from .players import against_players
 from .targets import caterpillar
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "INTERVALS",
     "MULTIPLES",
     "PHASE_NAMES",
+    "against_players",
     "by_height",
     "caterpillar",
     "common",

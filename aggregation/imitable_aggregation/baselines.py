@@ -1,0 +1,31 @@
+"""People beside automatic players: what a ranking says of targets that simple rules do not imitate."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+PREFIX = "baseline_"
+"""How the columns begin that hold the held-out skill of an automatic player."""
+
+
+def best_player(ranking: pd.DataFrame) -> pd.DataFrame | None:
+    """`skill` and `player` of the best automatic player on each target, by the ranking's index; None without any.
+
+    Targets on which none played are left out.
+    """
+    columns = [str(name) for name in ranking if str(name).startswith(PREFIX)]
+    skills = ranking[columns].apply(pd.to_numeric, errors="coerce").dropna(how="all")
+    if skills.empty:
+        return None
+    names = skills.idxmax(axis=1).str.removeprefix(PREFIX)
+    return pd.DataFrame({"skill": skills.max(axis=1), "player": names})
+
+
+def above(ranking: pd.DataFrame, best: pd.DataFrame) -> pd.Series[bool]:
+    """Which targets people imitate better than the best automatic player, the whole interval of imitability."""
+    return (ranking.loc[best.index, "imitability_low"] > best["skill"]).astype(bool)
+
+
+def below(ranking: pd.DataFrame, best: pd.DataFrame) -> pd.Series[bool]:
+    """Which targets the best automatic player imitates better than people, the whole interval."""
+    return (ranking.loc[best.index, "imitability_high"] < best["skill"]).astype(bool)
