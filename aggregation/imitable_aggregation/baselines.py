@@ -23,9 +23,11 @@ def best_player(ranking: pd.DataFrame) -> pd.DataFrame | None:
 
 def above(ranking: pd.DataFrame, best: pd.DataFrame) -> pd.Series[bool]:
     """Which targets people imitate better than the best automatic player, the whole interval of imitability."""
-    return (ranking.loc[best.index, "imitability_low"] > best["skill"]).astype(bool)
+    found: pd.Series[bool] = ranking.loc[best.index, "imitability_low"] > best["skill"]
+    return found
 
 
 def below(ranking: pd.DataFrame, best: pd.DataFrame) -> pd.Series[bool]:
     """Which targets the best automatic player imitates better than people, the whole interval."""
-    return (ranking.loc[best.index, "imitability_high"] < best["skill"]).astype(bool)
+    found: pd.Series[bool] = ranking.loc[best.index, "imitability_high"] < best["skill"]
+    return found

@@ -69,7 +69,9 @@ def exported(built: Path, tmp_path: Path) -> Path:
 
 def test_every_target_has_the_skill_of_every_player_in_targets_csv(built: Path, exported: Path) -> None:
     targets = pd.read_csv(exported / "targets.csv").set_index("target_id")
-    assert [name for name in targets if name.startswith("baseline_")] == [f"baseline_{name}" for name in PLAYERS]
+    assert [name for name in map(str, targets) if name.startswith("baseline_")] == [
+        f"baseline_{name}" for name in PLAYERS
+    ]
     for one in read_build(built / "build")["baselines"]:
         assert targets.loc[one.target_id, f"baseline_{one.player}"] == one.skill
     skills = targets[[f"baseline_{name}" for name in PLAYERS]]

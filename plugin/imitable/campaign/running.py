@@ -131,8 +131,8 @@ class Players(Table):
     """[players]: the automatic players that a build asks how far they get"""
 
     embedding: str | None = Field(default=None, min_length=1)
-    """Model whose sentence embeddings `nearest` goes by: a local folder, from the campaign's folder, or a hub name.
-    Without one, `nearest` does not play."""
+    """Model whose sentence embeddings the player `nearest` goes by: a local folder, from the campaign's folder, or a
+    hub name. Without one, `nearest` does not play."""
 
 
 class Sitting(Table):
