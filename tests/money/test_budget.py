@@ -8,18 +8,23 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import select
 
-from imitable.campaign import Folder, open_folder
+from imitable.campaign import Campaign, Folder, open_folder
 from imitable.commands.accounts import top_up
 from imitable.commands.offered import published_on
 from imitable.commands.publish import publish, publish_files
 from imitable.errors import MoneyError, NotOffered
 from imitable.game import Link
+from imitable.money.amounts import Money
 from imitable.money.budget import set_aside, standing
 from imitable.money.earned import most_bonus
+from imitable.money.fees import fee_on, mturk_reward
 from imitable.money.ledger import decide, statement
 from imitable.platforms.by_hand import uploaded
+from imitable.rehearsal.mturk import wallet as taken
 from imitable.store import money_tables, open_store, tables
 from imitable.testing import invented_campaign
 from playing import Table
@@ -81,6 +86,24 @@ def test_files_that_do_not_fit_the_cap_leave_the_campaign_as_it_was(tmp_path: Pa
             assert published_on(connection) == set()
             assert standing(connection, folder).bound.minor == 0
     assert publish_files(folder.path, out, platform=platform, places=1).sittings == 1
+
+
+@given(st.integers(1, 100_000), st.integers(1, 40), st.booleans())
+def test_the_fee_on_a_reward_is_what_the_stand_in_takes_of_hits_of_that_shape(
+    cents: int, size: int, masters: bool
+) -> None:
+    wanted = [{"type": taken.MASTERS[0]}] if masters else []
+    config = Campaign(
+        campaign={"name": "invented"},
+        model={"path": "builtin:stories260K"},
+        corpus={"path": "builtin:tinystories"},
+        targets=[{"sites": ["mlp.0"], "units": [0]}],
+        platform={"mturk": {"per_hit": size, "qualifications": wanted}},
+    )
+    reward = Money(cents, "USD")
+    charged = taken.fee(cents, large=size >= 10, masters=masters)
+    assert mturk_reward(config, size).on(reward).minor == fee_on(config, "mturk", reward, "base").minor == charged
+    assert fee_on(config, "mturk", reward, "bonus").minor == taken.fee(cents)
 
 
 def test_files_that_cannot_be_written_set_nothing_aside(tmp_path: Path) -> None:

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from imitable.commands.accounts import forget
-from imitable.errors import PlatformError
+from imitable.commands.publish import publish
+from imitable.errors import NotOffered, PlatformError
 from imitable.game.views import Done
 from imitable.money.amounts import Money
-from imitable.money.earned import Owed
+from imitable.money.budget import standing
+from imitable.money.earned import Owed, most_bonus
 from imitable.money.ledger import Line, decide, oblige
 from imitable.money.payer import Payer
 from imitable.money.paying import Paymaster, Round
@@ -23,6 +25,7 @@ from imitable.platforms.mturk.assignments import listed, took_part
 from imitable.platforms.mturk.hits import find
 from imitable.platforms.mturk.payer import MTurkPayer
 from imitable.rehearsal.mturk import Fault, StandIn, standing_in
+from imitable.rehearsal.mturk import wallet as stand_in_prices
 from imitable.store import tables
 from mturk_campaign import OnMTurk, campaign_on, credentials, there
 
@@ -306,3 +309,37 @@ def test_keys_that_expired_halfway_send_nothing_and_settle_by_themselves(
     payer = MTurkPayer(till.here.folder)
     assert [answer.state for answer in payer.bonus(payer.prepare([one]))] == ["absent"]
     assert till.paid() == []
+
+
+MASTERS = f'[[platform.mturk.qualifications]]\ntype = "{stand_in_prices.MASTERS[0]}"'
+
+
+@pytest.mark.parametrize(
+    ("more", "each"), [("", 360), (f"per_hit = 20\n{MASTERS}", 435)], ids=["HITs for nine", "for twenty Masters"]
+)
+def test_what_is_set_aside_for_a_sitting_is_what_the_site_charges_for_that_shape_of_hit(
+    there: StandIn, tmp_path: Path, more: str, each: int
+) -> None:
+    with campaign_on(there, tmp_path, more) as here:
+        publish(here.folder.path, platform="mturk", places=20)
+        with here.store.read() as connection:
+            aside, bonus = standing(connection, here.folder).aside.minor, most_bonus(connection, here.folder).minor
+        assert aside == 20 * (each + bonus + stand_in_prices.fee(bonus))
+        here.finish(there.workers(1, masters=True)[0])
+        till = Till(here)
+        till.owe("top_up:1", 42)
+        till.pay()
+        charged = {one["kind"]: one["amount"] + one["fee"] for one in there.state()["payments"] if one["amount"] != 42}
+        assert charged["reward"] == each
+        cost = sum(one["amount"] + one["fee"] for one in there.state()["payments"])
+        with here.store.read() as connection:
+            assert standing(connection, here.folder).paid.minor == cost, "our books reckon with what the site took"
+
+
+def test_large_hits_are_not_reckoned_as_small_ones_later(there: StandIn, tmp_path: Path) -> None:
+    with campaign_on(there, tmp_path, "per_hit = 20") as here:
+        here.publish(20)
+        config = here.folder.path / "campaign.toml"
+        config.write_text(config.read_text(encoding="utf-8").replace("per_hit = 20", "per_hit = 9"), encoding="utf-8")
+        with pytest.raises(NotOffered, match=r"a HIT for 20 workers, .* Set \[platform\.mturk\] per_hit to 10 or more"):
+            publish(here.folder.path, platform="mturk", places=25)

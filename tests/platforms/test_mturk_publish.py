@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from imitable.campaign import Folder, open_folder
 from imitable.errors import MissingExtra, NotOffered, PlatformError
 from imitable.money.by_hand import ByHand
+from imitable.money.fees import FEW
 from imitable.platforms import Platform
 from imitable.platforms.mturk import MTurk
-from imitable.platforms.mturk.hits import FEW, grown
+from imitable.platforms.mturk.hits import grown
 from imitable.platforms.mturk.questions import external_question, fields_of, url_of
 from imitable.rehearsal.mturk import Fault, StandIn, standing_in
 from imitable.store import Store, open_store

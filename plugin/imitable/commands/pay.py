@@ -44,16 +44,13 @@ class Part:
     refused: tuple[Line, ...]
     paid: Money
     """Sent and arrived so far, without fees."""
+    fees: Money
+    """What the platform takes for what is due, as far as its published prices tell."""
 
     @property
     def total(self) -> Money:
         """What annotators get at the next `--execute`."""
         return total([line.amount for line in self.due], self.paid.currency)
-
-    @property
-    def fees(self) -> Money:
-        """What the platform takes for it, as far as its published prices tell."""
-        return total([fee_on(self.platform, line.amount) for line in self.due], self.paid.currency)
 
 
 @dataclass(frozen=True)
@@ -147,16 +144,18 @@ def _statement(folder: Folder, store: Store) -> Statement:
     parts = []
     for name in sorted({line.platform for line in lines}):
         mine = [line for line in lines if line.platform == name]
-        payer = payer_of(folder, name)
+        payer, due = payer_of(folder, name), tuple(line for line in mine if line.payable)
+        fees = [fee_on(folder.config, name, line.amount, line.kind) for line in due]
         parts.append(
             Part(
                 platform=name,
                 endpoint=payer.endpoint,
                 stand_in=payer.stand_in,
-                due=tuple(line for line in mine if line.payable),
+                due=due,
                 doubtful=tuple(line for line in mine if line.doubtful),
                 refused=tuple(line for line in mine if line.stand == "failed"),
                 paid=total([line.amount for line in mine if line.stand == "paid"], folder.config.pay.currency),
+                fees=total(fees, folder.config.pay.currency),
             )
         )
     path = folder.path / STATEMENT

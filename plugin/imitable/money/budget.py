@@ -67,9 +67,9 @@ class Standing:
 
 def worst_case(connection: Connection, folder: Folder, platform: str) -> Money:
     """The most that one sitting can cost: base and the largest bonus that any target allows, with fees on both."""
-    base = read_money(folder.config.pay.base, folder.config.pay.currency)
-    bonus = most_bonus(connection, folder)
-    return base + fee_on(platform, base) + bonus + fee_on(platform, bonus)
+    config = folder.config
+    base, bonus = read_money(config.pay.base, config.pay.currency), most_bonus(connection, folder)
+    return base + fee_on(config, platform, base, "base") + bonus + fee_on(config, platform, bonus, "bonus")
 
 
 def standing(connection: Connection, folder: Folder) -> Standing:
@@ -80,7 +80,7 @@ def standing(connection: Connection, folder: Folder) -> Standing:
     lines = counting(connection)
     filled = _filled(connection, lines)
     for line in lines:
-        cost = line.amount + (line.fee or fee_on(line.platform, line.amount))
+        cost = line.amount + (line.fee or fee_on(folder.config, line.platform, line.amount, line.kind))
         if line.stand == "paid":
             paid += cost
         else:

@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from decimal import Decimal
+from collections.abc import Collection
 
 from imitable.campaign import Folder
+from imitable.errors import PlatformError
 from imitable.money import Money
+from imitable.money.amounts import total
 from imitable.money.earned import most_bonus
-from imitable.money.fees import FEES, Fee
-from imitable.platforms.mturk.hits import FEW, reward_of
+from imitable.money.fees import FEW, MTURK, mturk_reward
+from imitable.platforms.mturk.hits import reward_of, settings_of
 from imitable.store import Store
 
-_MOST = FEES["mturk"]
-BONUS = Fee(Decimal("0.2"), _MOST.least, _MOST.source, _MOST.seen)
-"""On bonuses, and on the rewards of HITs for nine workers or fewer."""
 
+def said(folder: Folder, store: Store, sizes: Collection[int], balance: Money | None) -> list[str]:
+    """What HITs of these sizes cost, as notes for the runner. `balance` is None where the site was not asked.
 
-def fee_on_reward(reward: Money, size: int) -> Money:
-    """The fee on one reward of a HIT for so many workers."""
-    return (BONUS if size <= FEW else _MOST).on(reward)
-
-
-def said(folder: Folder, store: Store, sizes: Iterable[int], balance: Money | None) -> list[str]:
-    """What HITs of these sizes cost, as notes for the runner. `balance` is None where the site was not asked."""
-    reward, sizes = reward_of(folder), list(sizes)
+    Raises PlatformError where one of them costs more than the books would reckon with by `per_hit`.
+    """
+    if max(sizes) > FEW >= settings_of(folder).per_hit:
+        raise PlatformError(
+            f"There is a HIT for {max(sizes)} workers, on whose rewards the fee is twice that of HITs for {FEW} or "
+            f"fewer. Set [platform.mturk] per_hit to {FEW + 1} or more again, so that the books reckon with it."
+        )
+    reward = reward_of(folder)
     with store.read() as connection:
         bonus = most_bonus(connection, folder)
-    nothing = Money(0, reward.currency)
-    rewards = sum(((reward + fee_on_reward(reward, size)) * size for size in sizes), nothing)
-    bonuses = (bonus + BONUS.on(bonus)) * sum(sizes)
-    most = rewards + bonuses
+    rewards = total([(reward + mturk_reward(folder.config, size).on(reward)) * size for size in sizes], reward.currency)
+    most = rewards + (bonus + MTURK.on(bonus)) * sum(sizes)
     notes = [
-        f"By Amazon's last prices ({_MOST.seen:%Y-%m-%d}) {sum(sizes)} places cost {rewards}; with the largest bonus "
+        f"By Amazon's last prices ({MTURK.seen:%Y-%m-%d}) {sum(sizes)} places cost {rewards}; with the largest bonus "
         f"for everybody it is {most}."
     ]
     if balance is not None and balance.minor < most.minor:

@@ -14,6 +14,7 @@ from imitable.errors import NoAnswer, PlatformError
 from imitable.game.paying import pay_said
 from imitable.money import Money
 from imitable.money.amounts import read_money
+from imitable.money.fees import FEW
 from imitable.platforms.mturk.questions import external_question, url_of
 from imitable.platforms.mturk.refusals import Refused
 from imitable.platforms.reaching import is_loopback
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 
 CURRENCY = "USD"
 """The protocol's only one."""
-
-FEW = 9
-"""Workers that a HIT may be for at the lower fee. One that was made for so few cannot be enlarged to more."""
 
 
 @dataclass(frozen=True)

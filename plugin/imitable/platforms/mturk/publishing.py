@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -150,7 +150,7 @@ def _make(api: Api, folder: Folder, step: Step, type_id: str, question: str) -> 
             raise
 
 
-def _notes(api: Api, folder: Folder, store: Store, sizes: Iterable[int]) -> tuple[str, ...]:
+def _notes(api: Api, folder: Folder, store: Store, sizes: Collection[int]) -> tuple[str, ...]:
     """What the runner has to know of HITs for so many workers each."""
     balance = read_money(str(api.read("GetAccountBalance")["AvailableBalance"]), CURRENCY)
     notes = cost.said(folder, store, sizes, balance)

@@ -9,7 +9,7 @@ from imitable.campaign import Folder
 from imitable.money import Money
 from imitable.money.amounts import read_money
 from imitable.money.earned import most_bonus
-from imitable.money.fees import fee_on
+from imitable.money.fees import PROLIFIC
 from imitable.store import Store
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def asked(api: Api, folder: Folder, store: Store, account: Account, places: int)
     share = Decimal(theirs.minor - rewards.minor) / rewards.minor
     most = (rewards + bonus * places).share(1 + share)
     notes = [f"Prolific charges {theirs} for {places} places; with the largest bonus for everybody it is {most}."]
-    if theirs.minor > (rewards + fee_on("prolific", base) * places).minor:
+    if theirs.minor > (rewards + PROLIFIC.on(base) * places).minor:
         notes.append(f"Its fees and tax are {100 * share:.1f} %, more than is published: that much is set aside.")
     if account.total.minor < most.minor:
         notes.append(f"The wallet holds {account.total}: add funds before bonuses are due.")
