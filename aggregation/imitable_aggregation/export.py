@@ -16,7 +16,7 @@ import pandas as pd
 from .csv_writing import to_csv
 from .data_package import CREATED_BY, data_package
 from .errors import TableError
-from .tables import EPISODES_PLAYED, EXPOSURES, GUESSES, TARGETS, Table
+from .tables import EPISODES_PLAYED, EXPOSURES, GUESSES, LOOKS, READINGS, TARGETS, Table
 
 DESCRIPTOR = "datapackage.json"
 
@@ -69,8 +69,13 @@ def write_export(
     targets: pd.DataFrame,
     episodes_played: pd.DataFrame,
     exposures: pd.DataFrame | None = None,
+    readings: pd.DataFrame | None = None,
+    looks: pd.DataFrame | None = None,
 ) -> None:
-    """Write what `imitable export` promises: guesses as CSV and Parquet, targets, episodes, exposures, descriptor."""
+    """Write what `imitable export` promises: guesses as CSV and Parquet, targets, episodes, what was seen, descriptor.
+
+    There is one reading or more a guess where levels show any, so that they are written as both, too.
+    """
     ordered = _ordered(guesses, GUESSES)
     files: dict[str, Content] = {
         "guesses.csv": ordered,
@@ -80,6 +85,10 @@ def write_export(
     }
     if exposures is not None:
         files["exposures.csv"] = _ordered(exposures, EXPOSURES)
+    if readings is not None:
+        files["readings.csv"] = files["readings.parquet"] = _ordered(readings, READINGS)
+    if looks is not None:
+        files["looks.csv"] = _ordered(looks, LOOKS)
     write_folder(out, files, name="imitable-export", title="Guesses made in an imitable campaign")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .tables import EPISODES_PLAYED, EXPOSURES, GUESSES, QUARANTINE, TARGETS, WHERE, Column, Table
+from .tables import EPISODES_PLAYED, EXPOSURES, GUESSES, LOOKS, QUARANTINE, READINGS, TARGETS, WHERE, Column, Table
 
 
 def _estimate(name: str, meaning: str, *, sd: bool = True) -> tuple[Column, ...]:
@@ -145,6 +145,8 @@ TABLES: dict[str, Table] = {
     "targets": TARGETS,
     "episodes_played": EPISODES_PLAYED,
     "exposures": EXPOSURES,
+    "readings": READINGS,
+    "looks": LOOKS,
     "quarantine": QUARANTINE,
     "ranking": RANKING,
     "levels": LEVELS_TABLE,

@@ -146,6 +146,42 @@ EXPOSURES = Table(
     ),
 )
 
+_OF_A_ROUND = (
+    Column("episode_id", "string", "The episode; with trial, the round, as in guesses.csv.", required=True),
+    Column("trial", "integer", "Place of the round in its episode, from 1.", required=True),
+)
+_GAUGE = (
+    Column("place", "integer", "Place of the unit in what the level offers for the target, from 0.", required=True),
+    Column("letter", "string", "How the page names the unit; empty where it is none."),
+    Column("unit", "string", "Which unit of the model that is; empty for token and rest."),
+    Column("chosen_by", "string", "Why it is offered, as in gauges.parquet; token and rest are rows of the table."),
+)
+
+READINGS = Table(
+    "One row for each reading beside a text that an annotator saw",
+    ("episode_id", "trial", "place"),
+    (
+        *_OF_A_ROUND,
+        *_GAUGE,
+        Column("reading", "number", "The unit's activation as it was shown, -10 to 10; empty for token and rest."),
+        Column("weight_1", "number", "What it is multiplied by; at level weights."),
+        Column("adds_1", "number", "What it adds to the target's input as shown; at level weights."),
+        Column("weight_2", "number", "The same for the second input of a gated neuron."),
+        Column("adds_2", "number", "The same for the second input of a gated neuron."),
+    ),
+)
+
+LOOKS = Table(
+    "One row for each unit that an annotator looked up",
+    ("episode_id", "trial", "look"),
+    (
+        *_OF_A_ROUND,
+        Column("look", "integer", "Which look of the round it was, from 1.", required=True),
+        *_GAUGE,
+        Column("looked_at", "datetime", "When it was looked up, ISO 8601 UTC."),
+    ),
+)
+
 QUARANTINE = Table(
     "One row for each row that could not be used",
     ("file", "line"),

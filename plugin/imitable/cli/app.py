@@ -147,6 +147,7 @@ def export(
     """Write guesses (CSV and Parquet), targets, episodes and who was shown which item (CSV), under pseudonyms.
 
     guesses.csv and .parquet, targets.csv, episodes_played.csv, exposures.csv;
+    where levels show other units, readings.csv and .parquet, and looks.csv.
     datapackage.json says what each column means. Safe to repeat, also while
     people play.
     """

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, and_, case, func, select
 
+from imitable.commands.beside import beside
 from imitable.commands.buckets import Bucket, is_bucket
 from imitable.commands.folders import built
 from imitable.commands.progress import Progress, silent
@@ -36,10 +37,10 @@ class Exported:
 def export(directory: Path, *, out: Path | str, with_text: bool = False, progress: Progress = silent) -> Exported:
     """Write guesses, targets, episodes and who was shown what to `out`, all at once or not at all.
 
-    `out` is a folder or an address s3://BUCKET/PREFIX; there datapackage.json comes last, and stands for the whole.
-    Platforms' own ids are in none of it. Free text only goes along `with_text`, since people may write who they are.
-    In a rehearsal's copy of a campaign every guess is named a simulated player's. Raises TablesError when `out` cannot
-    be written.
+    Where levels show more than examples, also what stood beside each text, and what was looked up there. `out` is a
+    folder or an address s3://BUCKET/PREFIX; there datapackage.json comes last, and stands for the whole. Platforms' own
+    ids are in none of it. Free text only goes along `with_text`, since people may write who they are. In a rehearsal's
+    copy of a campaign every guess is named a simulated player's. Raises TablesError when `out` cannot be written.
     """
     from imitable_aggregation.errors import TableError
     from imitable_aggregation.export import write_export
@@ -51,11 +52,11 @@ def export(directory: Path, *, out: Path | str, with_text: bool = False, progres
             guesses = guesses.assign(platform="simulated")
         targets = _targets(connection)
         episodes = _episodes(connection, with_text=with_text)
-        exposures = _exposures(connection)
+        seen = {"exposures": _exposures(connection), **beside(store, connection)}
     with tempfile.TemporaryDirectory(prefix="imitable-") as held:
         where = Path(out) if bucket is None else Path(held) / "export"
         try:
-            write_export(where, guesses=guesses, targets=targets, episodes_played=episodes, exposures=exposures)
+            write_export(where, guesses=guesses, targets=targets, episodes_played=episodes, **seen)
         except TableError as error:
             raise TablesError(str(error)) from error
         if bucket is not None:
