@@ -1,9 +1,9 @@
 """Payouts through platforms that drop, fail, stall, lag and kill: imitable beside the shapes of others, into money.md.
 
 Each system pays the same people through a platform of its own with the same seeded faults, run after run, with up to 30
-hours between two runs; then the faults end, and it has three more runs. `--quick` pays fewer, `--only SHAPE` (may be
-repeated) some; the exit code is 1 unless imitable paid everybody once and booked what it paid. All of it is written to
-money.md when everything ran.
+hours between two runs; then the faults end, and it has three more runs. `--quick` pays fewer, `--only NAME` (of a
+system or a platform; may be repeated) some; the exit code is 1 unless imitable paid everybody once and booked what it
+paid. What was measured on a platform is written to money.md when all of its systems paid a thousand.
 """
 
 from __future__ import annotations
@@ -30,12 +30,17 @@ from sqlalchemy import insert
 
 from imitable.campaign import open_folder
 from imitable.commands.accounts import settle
+from imitable.game.finishing import receipt
+from imitable.game.sessions import sitting_id_of
 from imitable.money import Money, statement
 from imitable.money.earned import Owed
 from imitable.money.ledger import oblige
+from imitable.platforms.mturk import MTurk
 from imitable.platforms.mturk.assignments import key_of
 from imitable.platforms.prolific import Prolific
-from imitable.rehearsal.prolific import TOKEN, Fault, StandIn, standing_in
+from imitable.rehearsal import mturk, prolific
+from imitable.rehearsal.faults import Fault
+from imitable.rehearsal.prolific import TOKEN
 from imitable.store import open_store, tables
 from imitable.testing import invented_campaign
 
@@ -49,6 +54,12 @@ NAMES = {
     "imitable": "**imitable**",
     "dallinger": "Dallinger: two calls, booked after them",
     "imitable-prolific": "**imitable**",
+}
+NAMES |= {f"{shape}-stand-in": NAMES[shape] for shape in ("psiturk", "mephisto", "otree", "imitable")}
+PLATFORMS = {
+    "like-mturk": "A platform with operation ids and a list that lags, like MTurk",
+    "mturk": "The stand-in for MTurk, `python -m imitable.rehearsal.mturk`",
+    "prolific": "The stand-in for Prolific, which pays again whenever it is asked again",
 }
 CALM = 3
 """Runs without faults, at the end."""
@@ -104,10 +115,68 @@ class OwnPlatform:
         return self.here.paid()
 
 
-class OnProlific:
+class OnStandIn:
+    """A stand-in, which goes wrong as it is told for each run; the process that pays kills itself."""
+
+    there: mturk.StandIn | prolific.StandIn
+    paying: str
+    """Where it goes wrong: the requests that pay."""
+
+    def hurt(self, rng: random.Random, *reading: Fault) -> None:
+        """Faults like the other platform's, drawn for each run."""
+        self.there.set(listing_lag=rng.choice([0.0, 30.0, 3600.0]))
+        paying = [
+            Fault(how, path=self.paying, when=when, share=FAULTS[f"{name} {when}"], seconds=1.5)
+            for how, name in (("drop", "drop"), ("status", "500"), ("slow", "time-out"))
+            for when in ("before", "after")
+        ]
+        self.there.fail(*paying, *reading)
+
+    def quiet(self) -> None:
+        self.there.fail()
+        self.there.set(listing_lag=0.0)
+
+    def move(self, hours: float) -> None:
+        self.there.move(hours=hours)
+
+
+class OnMTurk(OnStandIn):
+    """The stand-in for Mechanical Turk: a campaign's HITs, whose workers have handed in."""
+
+    paying = "^SendBonus$"
+
+    def __init__(self, there: mturk.StandIn, home: Path) -> None:
+        self.there, self.address, self.home = there, there.address, home
+
+    def works(self, count: int) -> list[tuple[str, str]]:
+        folder = open_folder(self.home / "campaign")
+        with closing(open_store(folder)) as store:
+            MTurk().publish(folder, store, places=count, dry_run=False)
+        hits = [hit["HITId"] for hit in self.there.state()["hits"] for _ in range(hit["MaxAssignments"])]
+        made = []
+        for worker, hit in zip(self.there.workers(count), hits, strict=True):
+            work, _address = self.there.accept(worker, hit)
+            sitting = sitting_id_of(folder, "mturk", key_of(work, worker))
+            self.there.submit(work, {"receipt": receipt(folder, sitting)})
+            made.append((work, worker))
+        return made
+
+    def worsen(self, rng: random.Random, _run: int) -> str:
+        """Faults, and a death at as many requests as on the other platform."""
+        self.hurt(rng, Fault("status", path="^(Get|List)", status=503, share=0.01))
+        deaths = FAULTS["kill before"] + FAULTS["kill after"]
+        return f"{rng.choice(['before', 'after'])} {1 + int(rng.expovariate(deaths))}"
+
+    def paid(self) -> Counter[str]:
+        return Counter(one["assignment"] for one in self.there.state()["payments"] if one["kind"] == "bonus")
+
+
+class OnProlific(OnStandIn):
     """The stand-in for Prolific."""
 
-    def __init__(self, there: StandIn, home: Path) -> None:
+    paying = "/pay/"
+
+    def __init__(self, there: prolific.StandIn, home: Path) -> None:
         self.there, self.address, self.home = there, there.address, home
 
     def works(self, count: int) -> list[tuple[str, str]]:
@@ -126,43 +195,48 @@ class OnProlific:
         return made
 
     def worsen(self, rng: random.Random, run: int) -> str:
-        """Faults like the other platform's, drawn for each run; every other run is killed at a request that pays."""
-        self.there.set(bonus_delay=rng.choice([0.0, 0.0, 60.0, 600.0]), listing_lag=rng.choice([0.0, 30.0, 3600.0]))
-        paying = [
-            Fault(how, path="/pay/", when=when, share=FAULTS[f"{name} {when}"], seconds=1.5)
-            for how, name in (("drop", "drop"), ("status", "500"), ("slow", "time-out"))
-            for when in ("before", "after")
-        ]
-        reading = [Fault("status", path="/submissions/", method="GET", status=503, share=0.01)]
-        self.there.fail(*paying, *reading)
+        """Faults; every other run is killed at a request that pays."""
+        self.there.set(bonus_delay=rng.choice([0.0, 0.0, 60.0, 600.0]))
+        self.hurt(rng, Fault("status", path="/submissions/", method="GET", status=503, share=0.01))
         return f"{rng.choice(['before', 'after'])} {rng.randint(1, self.deepest)}" if run % 2 == 0 else ""
 
     def quiet(self) -> None:
-        self.there.fail()
-        self.there.set(bonus_delay=0.0, listing_lag=0.0)
-
-    def move(self, hours: float) -> None:
-        self.there.move(hours=hours)
+        super().quiet()
+        self.there.set(bonus_delay=0.0)
 
     def paid(self) -> Counter[str]:
         return Counter(one["submission"] for one in self.there.state()["payments"] if one["kind"] == "bonus")
 
 
 @contextmanager
-def one_platform(shape: str, seed: int, home: Path) -> Iterator[OwnPlatform | OnProlific]:
+def one_platform(shape: str, seed: int, home: Path) -> Iterator[OwnPlatform | OnMTurk | OnProlific]:
     """The platform that a shape pays through, and a campaign where it needs one."""
-    pay = '[pay]\nbase = "3.00"\nbonus_per_point = "0.05"\n'
+    more, options = '[serve]\npublic_url = "http://127.0.0.1:9"\n', ("--cents", "100000000", "--seed", str(seed))
+    more += '[pay]\nbase = "3.00"\nbonus_per_point = "0.05"\n'
+    match platform_of(shape):
+        case "prolific":
+            with prolific.standing_in(*options) as there:
+                more += f'[platform.prolific]\napi_url = "{there.address}"\n'
+                more += f'completion_url = "{there.address}/submissions/complete"\n'
+                invented_campaign(home / "campaign", targets=1, more=more)
+                yield OnProlific(there, home)
+        case "mturk":
+            with mturk.standing_in(*options) as there:
+                more += f'[platform.mturk]\nendpoint_url = "{there.address}"\napprove_after_days = 30\n'
+                invented_campaign(home / "campaign", targets=1, more=more)
+                yield OnMTurk(there, home)
+        case _:
+            with platform(seed) as (here, address):
+                more += f'[platform.mturk]\nendpoint_url = "{address}"\n'
+                invented_campaign(home / "campaign", targets=1, more=more)
+                yield OwnPlatform(here, address)
+
+
+def platform_of(shape: str) -> str:
+    """The name of the platform that a shape pays through."""
     if shape in ("dallinger", "imitable-prolific"):
-        with standing_in("--cents", "100000000", "--seed", str(seed)) as there:
-            more = f'[serve]\npublic_url = "http://127.0.0.1:9"\n[platform.prolific]\napi_url = "{there.address}"\n'
-            more += f'completion_url = "{there.address}/submissions/complete"\n'
-            invented_campaign(home / "campaign", targets=1, more=more + pay)
-            yield OnProlific(there, home)
-        return
-    with platform(seed) as (here, address):
-        more = f'[platform.mturk]\nendpoint_url = "{address}"\n'
-        invented_campaign(home / "campaign", targets=1, more=more + pay)
-        yield OwnPlatform(here, address)
+        return "prolific"
+    return "mturk" if shape.endswith("-stand-in") else "like-mturk"
 
 
 def owe(shape: str, home: Path, works: list[tuple[str, str]]) -> None:
@@ -284,35 +358,42 @@ def main() -> None:
     """Run it, print it, write it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--only", action="append", choices=list(SHAPES), default=[])
+    parser.add_argument("--only", action="append", choices=[*PLATFORMS, *SHAPES], default=[])
     parser.add_argument("--seed", type=int, default=22)
     chosen = parser.parse_args()
-    os.environ["PROLIFIC_TOKEN"] = TOKEN
-    os.environ.pop("IMITABLE_STORE_URL", None)
+    os.environ |= {"PROLIFIC_TOKEN": TOKEN, "AWS_ACCESS_KEY_ID": mturk.KEY, "AWS_SECRET_ACCESS_KEY": mturk.SECRET}
+    for name in ("IMITABLE_STORE_URL", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
+        os.environ.pop(name, None)
     payouts, runs = (60, 6) if chosen.quick else (1000, 24)
-    shapes = chosen.only or list(SHAPES)
+    named = chosen.only or list(SHAPES)
+    shapes = [shape for shape in SHAPES if shape in named or platform_of(shape) in named]
     with ProcessPoolExecutor(2) as pool:
         played = pool.map(partial(play, seed=chosen.seed, payouts=payouts, runs=runs), shapes)
         outcomes = dict(zip(shapes, played, strict=True))
-    said = [f"{payouts:,} payouts each, {runs} runs with faults (seed {chosen.seed}), {CALM} without."]
-    for title, here in (
-        ("A platform with operation ids and a list that lags, like MTurk", list(SHAPES)[:4]),
-        ("The stand-in for Prolific, which pays again whenever it is asked again", list(SHAPES)[4:]),
-    ):
-        mine = [shape for shape in here if shape in outcomes]
+    how = f"{payouts:,} payouts each, {runs} runs with faults (seed {chosen.seed}), {CALM} without."
+    for name, title in PLATFORMS.items():
+        mine = [shape for shape in shapes if platform_of(shape) == name]
         if mine:
             killed = ", ".join(str(outcomes[shape].killed) for shape in mine)
-            said += ["", f"**{title}.** Processes killed: {killed}.", "", *rows(mine, outcomes)]
-    if not chosen.quick:
-        said += ["", *throughput(shapes)]
-    print("\n".join(said))
-    if not chosen.quick and not chosen.only:
-        path = HERE / "money.md"
-        above = path.read_text(encoding="utf-8").partition("<!-- measured -->")[0]
-        when = f"Measured on {datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores that others used too."
-        path.write_text(above + "<!-- measured -->\n" + "\n".join([when, "", *said]) + "\n", encoding="utf-8")
+            said = [f"**{title}.** {how} Processes killed: {killed}.", "", *rows(mine, outcomes)]
+            whole = not chosen.quick and mine == [shape for shape in SHAPES if platform_of(shape) == name]
+            tell(said, name if whole else "")
+    timed = [shape for shape in shapes if platform_of(shape) != "mturk"]  # which takes longer than any books
+    if timed and not chosen.quick:
+        tell(throughput(timed), "" if chosen.only else "throughput")
     if not all(right(outcomes[shape], payouts) for shape in shapes if shape.startswith("imitable")):
         sys.exit(f"imitable did not pay everybody once: {outcomes}")
+
+
+def tell(said: list[str], section: str) -> None:
+    """Print it, and write it in place of a section of money.md, unless that is empty."""
+    print("\n".join([*said, ""]))
+    if section:
+        path, mark = HERE / "money.md", f"<!-- measured: {section} -->\n"
+        above, _, rest = path.read_text(encoding="utf-8").partition(mark)
+        below = "".join(rest.partition("<!-- measured:")[1:])
+        when = f"Measured on {datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores that others used too."
+        path.write_text("\n".join([above + mark + when, "", *said, "", below]).rstrip() + "\n", encoding="utf-8")
 
 
 def throughput(shapes: list[str], payouts: int = 400, rounds: int = 3) -> list[str]:
@@ -325,8 +406,8 @@ def throughput(shapes: list[str], payouts: int = 400, rounds: int = 3) -> list[s
     said = [f"Without faults, {payouts} payouts, medians of {rounds} alternating rounds:", ""]
     said += ["| | payouts a second | of the plain shape |", "| --- | ---: | ---: |"]
     for shape, found in middle.items():
-        plain = middle.get("dallinger" if shape in ("dallinger", "imitable-prolific") else "psiturk", found)
-        where = "Prolific" if shape in ("dallinger", "imitable-prolific") else "MTurk-like"
+        where = platform_of(shape)
+        plain = next((rate for one, rate in middle.items() if platform_of(one) == where), found)
         said.append(f"| {NAMES[shape]}, {where} | {found:,.0f} | {found / plain:.2f} |")
     return said
 

@@ -1,8 +1,8 @@
 """One run of paying in a process of its own, in the shape of one system: python money_shapes.py SHAPE HOME ADDRESS
 
 psiturk, mephisto, otree and dallinger have the shape in which these pay, as read in their source: when a request has a
-token, and when the payment is booked. `imitable` and `imitable-prolific` are imitable's own code. The client is the
-real boto3 (or, for Prolific, HTTP), retrying as each of them lets it. It prints the seconds that paying took.
+token, and when the payment is booked. `imitable` and what begins so are imitable's own code. The client is the real
+boto3 (or, for Prolific, HTTP), retrying as each of them lets it. It prints the seconds that paying took.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from imitable.campaign import open_folder
 from imitable.errors import ImitableError
 from imitable.money import Held, Money, Payout, Seen
 from imitable.money.paying import Paymaster, one_at_a_time
+from imitable.rehearsal.mturk import KEY, SECRET
 from imitable.store import open_store
 
 PATIENCE = 1.0
@@ -76,9 +77,8 @@ def bonuses(client: Any, token: Callable[[str, int], str] | None = None) -> Call
 
     def send(work: str, who: str, cents: int) -> object:
         more = {} if token is None else {"UniqueRequestToken": token(work, cents)}
-        return client.send_bonus(
-            WorkerId=who, AssignmentId=work, BonusAmount=f"{cents / 100:.2f}", Reason="Thank you", **more
-        )
+        asked = {"WorkerId": who, "AssignmentId": work, "BonusAmount": f"{cents / 100:.2f}", "Reason": "Thank you"}
+        return dying(lambda: client.send_bonus(**asked, **more))
 
     return send
 
@@ -138,6 +138,18 @@ def imitable(home: Path, address: str) -> None:
     _pay(home, payer, datetime.fromisoformat(httpx.get(address, trust_env=False).json()["now"]))
 
 
+def imitable_stand_in(home: Path, address: str) -> None:
+    """imitable's own ledger, paymaster and payer for MTurk-style sites, with nothing left out."""
+    from imitable.platforms.mturk import client
+    from imitable.platforms.mturk.payer import MTurkPayer
+
+    client.WAITS, client._READ = (0.001,) * 5, PATIENCE  # type: ignore[assignment]
+    payer = MTurkPayer(open_folder(home / "campaign"))
+    once = payer.api.once
+    payer.api.once = lambda *asked, **fields: dying(lambda: once(*asked, **fields))  # type: ignore[method-assign]
+    _pay(home, payer, _clock(address))
+
+
 def imitable_prolific(home: Path, address: str) -> None:
     """imitable's own ledger and paymaster, through its payer for Prolific."""
     from imitable.platforms.prolific import client
@@ -148,7 +160,11 @@ def imitable_prolific(home: Path, address: str) -> None:
     payer.most_at_once = 25  # of 200, so that more of them meet a fault
     once = payer.api.once
     payer.api.once = lambda path, fields: dying(lambda: once(path, fields))
-    _pay(home, payer, datetime.fromisoformat(httpx.get(f"{address}/stand-in/clock", trust_env=False).json()["now"]))
+    _pay(home, payer, _clock(address))
+
+
+def _clock(address: str) -> datetime:
+    return datetime.fromisoformat(httpx.get(f"{address}/stand-in/clock", trust_env=False).json()["now"])
 
 
 def _pay(home: Path, payer: Any, there: datetime) -> None:
@@ -187,11 +203,15 @@ SHAPES = {
     "mephisto": mephisto,
     "otree": otree,
     "imitable": imitable,
+    "psiturk-stand-in": psiturk,
+    "mephisto-stand-in": mephisto,
+    "otree-stand-in": otree,
+    "imitable-stand-in": imitable_stand_in,
     "dallinger": dallinger,
     "imitable-prolific": imitable_prolific,
 }
 
 if __name__ == "__main__":
-    os.environ |= {"AWS_ACCESS_KEY_ID": "stand-in", "AWS_SECRET_ACCESS_KEY": "stand-in"}
+    os.environ |= {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET}
     os.environ["AWS_SDK_UA_APP_ID"] = f"pid-{os.getpid()}"  # whom the platform kills
     SHAPES[sys.argv[1]](Path(sys.argv[2]), sys.argv[3])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from contextlib import closing
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,8 @@ from mturk_campaign import OnMTurk, campaign_on, credentials
 from paying_once import lines, nobody_twice_and_nothing_booked_that_was_not_paid, pay, reached
 
 __all__ = ["credentials"]
+
+BENCHMARKS = str(Path(__file__).parents[2] / "benchmarks")
 
 RUNS = 8
 BETWEEN = (0.2, 25, 0.5, 30, 2, 26)
@@ -65,6 +69,44 @@ def owe(here: OnMTurk, people: int) -> dict[str, int]:
                     Owed(sitting, who, "mturk", key, kind, Money(minor, "USD"), {}),
                     now=NOW,
                 )
+    return made
+
+
+def test_where_answers_are_lost_the_shapes_of_others_pay_some_twice_and_ours_pays_everybody_once(
+    credentials: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.0)
+    money = import_module("money_shapes")
+    others = {shape: tmp_path / shape for shape in ("psiturk", "mephisto")}
+    with standing_in("--seed", "1") as there, campaign_on(there, tmp_path / "campaign", "per_hit = 60") as here:
+        here.publish(60)
+        ours, theirs = list(owe(here, 20)), {shape: _hand_in(here, 20) for shape in others}
+        for shape, home in others.items():
+            home.mkdir()
+            with closing(money.open_books(home)) as books:
+                books.executemany("INSERT INTO bonuses VALUES (?, ?, 50, 0)", theirs[shape])
+        master = Paymaster(here.store, here.folder, MTurkPayer(here.folder), there.now)
+        for faults in (Fault("drop", path="^SendBonus$", when="after", share=0.3),), (), ():
+            there.fail(*faults)
+            for shape, home in others.items():
+                money.SHAPES[shape](home, there.address)
+            master.pay(master.lines())
+            there.move(hours=25)
+        paid = reached(here)
+        for shape, works in theirs.items():
+            assert max(paid[work, "bonus"] for work, _ in works) > 1, f"{shape}: the faults were harmless"
+        assert {paid[work, "bonus"] for work in ours} == {1}
+        assert Counter(line.stand for line in lines(here)) == {"paid": 2 * len(ours)}
+
+
+def _hand_in(here: OnMTurk, people: int) -> list[tuple[str, str]]:
+    """Assignments that were handed in, and their workers."""
+    hit, made = here.hits[0]["HITId"], []
+    for worker in here.there.workers(people):
+        assignment, _url = here.there.accept(worker, hit)
+        here.there.submit(assignment, {"done": "yes"})
+        made.append((assignment, worker))
     return made
 
 
