@@ -7,6 +7,7 @@ import re
 import shutil
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ from imitable.cli.app import app
 from imitable.commands.build import build
 from imitable.commands.verify import verify
 from imitable.errors import ModelError
-from imitable.rounds import SOLVED
+from imitable.rounds import SOLVED, AtLevel
 from imitable.store import open_store, read_build, tables
 from playing import Table
 
@@ -117,17 +118,83 @@ def test_plan_says_it_before_anybody_is_paid(built: Path) -> None:
     assert re.search(r"automatic players: the best one on each of \d+ targets reaches [+-]0\.\d\d to \+0\.\d\d", told)
     assert re.search(r"tables of tokens solve \d+ of \d+ targets", told)
     assert "nearest did not play: [players] embedding names no model" in told
+    assert "levels:" not in told  # none shows anything beside texts
     shutil.rmtree(built / "build")
-    assert "automatic players" not in said(run("plan", *size, "--campaign", built))
+    told = said(run("plan", *size, "--campaign", built))
+    assert "automatic players:" not in told
+    assert f"is known once they are built: imitable build {built}" in told
+
+
+@pytest.fixture(scope="module")
+def levelled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Six neurons at levels with readings, and what building them said."""
+    more = 'levels = ["text", "upstream", "consult", "weights"]\n[readings]\nlooks = 2'
+    directory = campaign(tmp_path_factory.mktemp("levelled") / "c", sites='["mlp.2"]', texts=600, more=more)
+    edit(directory, "practice = 3", "practice = 12")
+    edit(directory, "pool = { practice = 16, held_out = 12 }", "pool = { practice = 40, held_out = 30 }")
+    return directory, said(run("build", directory))
+
+
+def test_build_says_how_much_the_readings_of_each_level_tell(levelled: tuple[Path, str]) -> None:
+    directory, told = levelled
+    by_level: dict[str, list[dict[str, Any]]] = {}
+    for one in json.loads((directory / "build" / "report.json").read_text(encoding="utf-8"))["readings"]:
+        by_level.setdefault(one["level"], []).append(one)
+    assert set(by_level) == {"upstream", "consult", "weights"}
+    for level, each in by_level.items():
+        most = max(each, key=lambda one: float(one["r2"]))
+        assert (
+            f"level {level}: readings tell R² {np.median([one['r2'] for one in each]):.2f} of the truths (median of "
+            f"{len(each)} targets), {most['r2']:.2f} at most ({most['target_id']})" in told
+        )
+    assert "level weights: readings tell" in said(run("build", directory))  # again, where nothing had to be done
+
+
+def test_plan_says_where_levels_are_likely_to_help_and_where_not(levelled: tuple[Path, str]) -> None:
+    directory, _ = levelled
+    told = said(run("plan", "--targets", 6, "--annotators", 40, "--episodes", 4, "--campaign", directory))
+    found: dict[str, list[AtLevel]] = {}
+    for one in json.loads((directory / "build" / "report.json").read_text(encoding="utf-8"))["players"]["by_level"]:
+        found.setdefault(one["level"], []).append(AtLevel(**one))
+    assert {level: {one.reader != "" for one in each} for level, each in found.items()} == {
+        "text": {False}, "upstream": {True}, "consult": {True}, "weights": {True}
+    }  # fmt: skip
+    for level, each in found.items():
+        if level != "text":
+            gains = np.array([one.gain for one in each])
+            better = sum(one.gain > 2 * one.standard_error for one in each)
+            row = rf"{level} \+0\.\d\d \+0\.\d\d ([+-]0\.\d+) ± 0\.\d+ {better} of {len(each)} \d of {len(each)}"
+            match = re.search(row, told)
+            assert match, told
+            assert float(match[1]) == pytest.approx(gains.mean(), abs=0.001)
+    most = max(found["weights"], key=lambda one: one.gain)
+    assert f"likely to help: weights (most on {most.target_id}, {most.gain:+.2f})" in told
+    assert re.search(r"(not likely to help|on some targets alone): .*(upstream|consult)", told)
+
+
+def test_a_baseline_of_a_reader_is_over_the_levels_that_show_something(levelled: tuple[Path, str]) -> None:
+    directory, _ = levelled
+    by_level = json.loads((directory / "build" / "report.json").read_text(encoding="utf-8"))["players"]["by_level"]
+    for one in read_build(directory / "build")["baselines"]:
+        each = [
+            level["skills"][one.player][0]
+            for level in by_level
+            if level["target_id"] == one.target_id and one.player in level["skills"]
+        ]
+        assert len(each) == (3 if "readings" in one.player else 4)
+        assert one.skill == pytest.approx(np.mean(each), abs=1e-4)
 
 
 def test_the_report_of_a_build_says_what_players_were_shown(built: Path) -> None:
     report = json.loads((built / "build" / "report.json").read_text(encoding="utf-8"))
+    by_level = report["players"].pop("by_level")
+    assert {(one["level"], one["reader"], one["gain"]) for one in by_level} == {("examples", "", 0.0)}
     assert report["players"] == {
         "episodes": 12,
         "practice": 3,
         "levels": ["examples"],
         "shade_reveal": True,
+        "looks": 3,
         "nearest": "did not play: [players] embedding names no model",
     }
 

@@ -56,6 +56,11 @@ def build(
         out.print(f"  left out {plain(one.target_id)}: {plain(one.reason)}")
     for note in done.notes:
         out.print(f"  note: {plain(note)}")
+    for level in done.told:
+        out.print(
+            f"  level {level.level}: readings tell R² {level.median:.2f} of the truths (median of {level.targets} "
+            f"targets), {level.largest:.2f} at most ({plain(level.target_id)})"
+        )
     out.print(f"Look at it: [bold]imitable inspect {where}[/], and at what annotators see: imitable preview {where}")
     out.print(f"Next: [bold]{plain(status(directory).next_step)}[/]", soft_wrap=True)
 

@@ -12,7 +12,6 @@ from imitable.cli.building import Campaign, plain
 
 if TYPE_CHECKING:
     from imitable.commands.plan import Cost, Expected, NextEpisodes
-    from imitable.commands.players import Players
 
 SHOWN = 5
 """Targets that are named."""
@@ -141,6 +140,7 @@ def _show_next(chosen: NextEpisodes) -> None:
 def _show_expected(found: Expected) -> None:
     from rich.table import Table
 
+    from imitable.cli.foretelling import show_players
     from imitable.cli.printing import out
     from imitable.cli.results import SIMULATED
 
@@ -178,8 +178,12 @@ def _show_expected(found: Expected) -> None:
     for name, meaning in LEGEND.items():
         out.print(f"{name + ':':<10} {meaning}")
     if found.players:
-        for line in _of_players(found.players):
-            out.print(plain(line))
+        show_players(found.players)
+    elif found.unbuilt:
+        out.print(
+            "What automatic players make of the targets, and where levels are likely to help, is known once they are "
+            f"built: [bold]imitable build {plain(str(found.unbuilt))}[/]"
+        )
     cost = next(row.cost for row in found.rows if row.asked)
     if cost is None:
         out.print("For the cost, give --campaign DIR or --cost-per-sitting AMOUNT.")
@@ -196,18 +200,6 @@ def _show_expected(found: Expected) -> None:
     )
     if found.cap is not None and cost.base + cost.bonus > found.cap:
         out.print(f"  [bold red]That is more than \\[pay] cap, {_amount(found.cap, cost)}.[/]")
-
-
-def _of_players(players: Players) -> list[str]:
-    """What automatic players say of the targets, before anybody is paid."""
-    from imitable.commands.players import in_words
-
-    skills = sorted(one.skill for one in players.best.values())
-    told = [
-        f"automatic players: the best one on each of {players.targets} targets reaches {skills[0]:+.2f} to "
-        f"{skills[-1]:+.2f}, half of them {skills[len(skills) // 2]:+.2f} or more (held-out skill)"
-    ]
-    return told + [f"  {line}" for line in (in_words(players), players.without) if line]
 
 
 def _amount(minor: int, cost: Cost) -> str:

@@ -13,7 +13,7 @@ from imitable.commands.drawing import LeftOut, draw_targets
 from imitable.commands.gathering import prepare
 from imitable.commands.players import embedder_of, in_words, told, with_baselines
 from imitable.commands.progress import Progress, silent
-from imitable.commands.readings import with_readings
+from imitable.commands.readings import Told, told_by_level, with_readings
 from imitable.commands.unchanged import probe_hashes
 from imitable.commands.work import working
 from imitable.errors import BuildError, CampaignError
@@ -40,6 +40,8 @@ class Built:
     items: int
     left_out: tuple[LeftOut, ...]
     notes: tuple[str, ...]
+    told: tuple[Told, ...]
+    """How much of the truths the readings of each level tell; empty where no level shows any."""
     fresh: bool
     """False when the build was there already and nothing had to be done."""
 
@@ -86,6 +88,7 @@ def build(directory: Path, *, ray: str | None = None, copy_to: str | None = None
         items=report["items"],
         left_out=tuple(LeftOut(**one) for one in report["left_out"]),
         notes=tuple(report["notes"]),
+        told=tuple(told_by_level(report.get("readings", ()))),
         fresh=fresh,
     )
 

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from imitable.activations import Embedder
 from imitable.campaign import Folder
 from imitable.commands.gathering import generator_for
 from imitable.commands.progress import Progress
 from imitable.errors import ModelError
-from imitable.rounds import EPISODES, SOLVED, Baseline, MadeTarget, Schooling, baselines, solved
+from imitable.rounds import (
+    EPISODES,
+    SOLVED,
+    AtLevel,
+    Baseline,
+    MadeTarget,
+    Schooling,
+    at_levels,
+    baselines,
+    skills_of,
+    solved,
+)
 from imitable.store import read_build, read_report
 
 NAMED = 3
@@ -34,20 +47,24 @@ def with_baselines(
 
     They are shown what annotators are shown, by [episode] as it stands.
     """
-    episode = folder.config.episode
-    schooling = Schooling(episode.practice, [level != "text" for level in episode.levels], episode.shade_reveal)
-    found = []
+    episode, looks = folder.config.episode, folder.config.readings.looks
+    schooling = Schooling(episode.practice, episode.levels, episode.shade_reveal, looks)
+    found: list[MadeTarget] = []
+    by_level: list[dict[str, Any]] = []
     with progress("Asking automatic players", len(made)) as advance:
         for one in made:
-            rng = generator_for(folder, "players", one.target.target_id)
-            found.append(replace(one, baselines=baselines(one, schooling, rng, embed=embed)))
+            skills = skills_of(one, schooling, generator_for(folder, "players", one.target.target_id), embed=embed)
+            found.append(replace(one, baselines=baselines(one, skills)))
+            by_level += [asdict(each) for each in at_levels(one, skills)]
             advance(1)
     about = {
         "episodes": EPISODES,
         "practice": episode.practice,
         "levels": list(episode.levels),
         "shade_reveal": episode.shade_reveal,
+        "looks": looks,
         "nearest": embed.about if embed else "did not play: [players] embedding names no model",
+        "by_level": by_level,
     }
     return found, about
 
@@ -63,6 +80,59 @@ class Players:
     """The best player of every target."""
     without: str
     """Who did not play, and why, in words; empty where all did."""
+    levels: list[Help]
+    """What every level that shows anything beside texts adds for them, by the order of [episode] levels."""
+
+
+@dataclass(frozen=True)
+class Help:
+    """What a level's readings add for automatic players, over the best on each target that goes by its texts alone."""
+
+    level: str
+    targets: int
+    with_readings: float
+    """Held-out skill of the best that goes by readings, the mean over targets."""
+    without: float
+    """The same of the best that does not."""
+    standard_error: float
+    """Of the difference, over targets; 0 where there is one."""
+    better: int
+    """Targets on which readings add more than two standard errors."""
+    worse: int
+    """Targets on which the one who goes by them does so much worse."""
+    most: AtLevel
+    """Where they add most."""
+
+    @property
+    def gain(self) -> float:
+        """The difference, the mean over targets."""
+        return self.with_readings - self.without
+
+    @property
+    def likely(self) -> bool:
+        """Whether the level is likely to help: the difference is more than two standard errors."""
+        return self.gain > 2 * self.standard_error
+
+
+def helps(found: Sequence[AtLevel]) -> list[Help]:
+    """What levels add, by level; without those that show nothing beside texts."""
+    by_level: dict[str, list[AtLevel]] = {}
+    for one in found:
+        if one.reader:
+            by_level.setdefault(one.level, []).append(one)
+    return [
+        Help(
+            level,
+            len(each),
+            float(np.mean([one.skills[one.reader][0] for one in each])),
+            float(np.mean([one.skills[one.without][0] for one in each])),
+            float(np.std([one.gain for one in each], ddof=1) / np.sqrt(len(each))) if len(each) > 1 else 0.0,
+            sum(one.gain > 2 * one.standard_error for one in each),
+            sum(one.gain < -2 * one.standard_error for one in each),
+            max(each, key=lambda one: one.gain),
+        )
+        for level, each in by_level.items()
+    ]
 
 
 def players_of(folder: Folder) -> Players | None:
@@ -71,17 +141,22 @@ def players_of(folder: Folder) -> Players | None:
     found = read_build(folder.build)["baselines"] if report is not None else []
     if report is None or not found:
         return None
-    nearest = report.get("players", {}).get("nearest")
-    return told(found, without=f"nearest {nearest}" if isinstance(nearest, str) else "")
+    about = report.get("players", {})
+    nearest = about.get("nearest")
+    return told(
+        found,
+        without=f"nearest {nearest}" if isinstance(nearest, str) else "",
+        levels=[AtLevel(**one) for one in about.get("by_level", ())],
+    )
 
 
-def told(found: Sequence[Baseline], *, without: str = "") -> Players:
+def told(found: Sequence[Baseline], *, without: str = "", levels: Sequence[AtLevel] = ()) -> Players:
     """Baselines of any number of targets, by target."""
     by_target: dict[str, list[Baseline]] = {}
     for one in found:
         by_target.setdefault(one.target_id, []).append(one)
     best = {name: max(each, key=lambda one: one.skill) for name, each in by_target.items()}
-    return Players(len(by_target), solved(by_target), best, without)
+    return Players(len(by_target), solved(by_target), best, without, helps(levels))
 
 
 def in_words(players: Players) -> str:

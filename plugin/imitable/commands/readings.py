@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import median
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -84,6 +86,30 @@ def with_readings(prepared: Prepared, tables: Sequence[Asked], made: Sequence[Ma
             )
         found.append(replace(one, gauges=tuple(gauges), readings=tuple(readings)))
     return Levelled(found, report, lacking)
+
+
+@dataclass(frozen=True)
+class Told:
+    """How much of the truths a level's readings tell: R², each item foretold from all others."""
+
+    level: str
+    targets: int
+    median: float
+    largest: float
+    target_id: str
+    """Where it is largest."""
+
+
+def told_by_level(report: Sequence[Mapping[str, Any]]) -> list[Told]:
+    """From the `readings` of a build's report, one entry a level."""
+    by_level: dict[str, list[Mapping[str, Any]]] = {}
+    for one in report:
+        by_level.setdefault(one["level"], []).append(one)
+    found = []
+    for level, each in by_level.items():
+        most = max(each, key=lambda one: float(one["r2"]))
+        found.append(Told(level, len(each), median(one["r2"] for one in each), most["r2"], most["target_id"]))
+    return found
 
 
 def _why(one: MadeTarget, level: str) -> str:

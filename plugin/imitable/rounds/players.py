@@ -1,7 +1,8 @@
 """Automatic players: simple rules that guess from what an annotator is shown, and from nothing else.
 
 Each is a function of a `Lesson` (what was shown, with answers) and of the `Texts` that are asked about; it returns one
-guess a text, on the display scale. Whatever a further player goes by is a further field of `Texts`, as `vectors` is.
+guess a text, on the display scale. Whatever a further player goes by is a further field of `Texts`, as `vectors` is;
+those that go by what a level shows beside a text are in `readers`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ Ints = npt.NDArray[np.int64]
 
 SHRINK = 1.0
 """Answers of size zero that a table's mean is taken with: what was seen once is half believed."""
-PENALTIES = 10.0 ** np.arange(-2, 4)
+PENALTIES = tuple(10.0**power for power in range(-2, 4))
 """Of the ridge; the one that foretells best what it was shown, each answer from the others, is taken."""
 NEAREST = 3
 """Neighbours whose mean is guessed."""
@@ -33,11 +34,14 @@ class Texts:
     """(n,): place of the marked token."""
     vectors: Floats | None = None
     """(n, width): each text's sentence embedding, up to its marked token, of length 1; None without a model for it."""
+    readings: Floats | None = None
+    """(n, features): what a level shows beside each text, nan where nothing was shown; None without readings."""
 
     def only(self, rows: Sequence[int] | Ints) -> Texts:
         """Some of the texts."""
         vectors = None if self.vectors is None else self.vectors[rows]
-        return Texts(self.tokens[rows], self.position[rows], vectors)
+        readings = None if self.readings is None else self.readings[rows]
+        return Texts(self.tokens[rows], self.position[rows], vectors, readings)
 
     @property
     def marked(self) -> Ints:
@@ -95,31 +99,55 @@ def unigram(lesson: Lesson, asked: Texts) -> Floats:
 
 def bigram(lesson: Lesson, asked: Texts) -> Floats:
     """The table of tokens, and on top of it one of pairs of tokens: the shrunken mean of what the first leaves over."""
-    known, tokens = np.isfinite(lesson.values), lesson.texts.tokens
-    above = lesson.values[known] - lesson.usual
-    left = above - _means(tokens[known], above, tokens[known])
+    return pair_means(lesson, asked)
+
+
+def pair_means(lesson: Lesson, asked: Texts, *, without: Ints | None = None) -> Floats:
+    """What `bigram` guesses. `without`: for each text asked, one of the lesson's that it is to know nothing of."""
+    known = np.isfinite(lesson.values)
+    values, answers = lesson.values[known], lesson.answers
+    usual = np.full((len(asked.position), 1), lesson.usual)
+    heard = np.ones((len(usual), len(values)), bool)
+    if without is not None:
+        heard = np.nonzero(known)[0] != without[:, None]
+        others = np.arange(len(answers) - 1)
+        usual = np.median(answers[others + (others >= without[:, None])], axis=1, keepdims=True)
     pairs = asked.pairs[np.arange(len(asked.position)), asked.position]
-    return unigram(lesson, asked) + _means(lesson.texts.pairs[known], left, pairs)
+    guess = usual[:, 0]
+    for shown, wanted in ((lesson.texts.tokens, asked.marked), (lesson.texts.pairs, pairs)):
+        same = ((shown[known] == wanted[:, None]) & heard).astype(np.float64)
+        count = same.sum(1)
+        guess = guess + (same @ values - count * guess) / (count + SHRINK)
+    return guess
 
 
 def ridge(lesson: Lesson, asked: Texts) -> Floats:
     """Ridge regression of the answers on the bag of tokens up to the marked one, and on the marked one itself.
 
     Two texts are as alike as the cosine of their bags, and by 1 more if the same token is marked. The answers foretold
-    are those at marked tokens; the left-out residual of one is (G⁻¹ y)_i / (G⁻¹)_ii, with G the penalised kernel
-    matrix (Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, section 5.4.2).
+    are those at marked tokens.
     """
     shown, n = lesson.texts, len(lesson.answers)
     usual = float(lesson.answers.mean())
     bags = _bags(np.concatenate([_up_to_mark(shown), _up_to_mark(asked)]))
     alike = bags @ bags[:n].T
     alike += np.concatenate([shown.marked, asked.marked])[:, None] == shown.marked
-    values, vectors = np.linalg.eigh(alike[:n])
-    turned = vectors.T @ (lesson.answers - usual)
-    scales = 1 / (np.maximum(values, 0) + PENALTIES[:, None])
+    return usual + foretell(alike, lesson.answers - usual, PENALTIES)
+
+
+def foretell(alike: Floats, answers: Floats, penalties: Sequence[float]) -> Floats:
+    """Kernel ridge regression: what n answers say of m more texts, `alike` (n + m, n) being how alike all are to those.
+
+    Of the penalties the one is taken that foretells best each answer from the others. The left-out residual of one is
+    (G⁻¹ y)_i / (G⁻¹)_ii, with G the penalised kernel matrix (Rasmussen and Williams, Gaussian Processes for Machine
+    Learning, 2006, section 5.4.2).
+    """
+    values, vectors = np.linalg.eigh(alike[: len(answers)])
+    turned = vectors.T @ answers
+    scales = 1 / (np.maximum(values, 0) + np.array(penalties)[:, None])
     left_out = ((scales * turned) @ vectors.T) / (scales @ (vectors**2).T)
     best = int(np.argmin((left_out**2).sum(1)))
-    found: Floats = usual + alike[n:] @ (vectors @ (scales[best] * turned))
+    found: Floats = alike[len(answers) :] @ (vectors @ (scales[best] * turned))
     return found
 
 
