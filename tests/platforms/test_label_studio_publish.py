@@ -399,6 +399,21 @@ def test_a_game_that_does_not_run_is_said_plainly_and_neither_money_nor_status_t
     assert status(folder).next_step.endswith(f"send each person the address in {folder / 'label-studio.csv'}")
 
 
+def test_without_a_key_nobody_is_invited_and_no_money_is_held(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    campaign = make(toml='[pay]\ncurrency = "USD"\nbase = "3.00"\ncap = "400.00"\n')
+    folder, key = campaign.folder.path, os.environ[KEY]
+    monkeypatch.delenv(KEY)
+    with pytest.raises(NotOffered, match=r"Nobody was invited, and the 6.00 USD .* are free again.*Personal Access"):
+        publish(folder, platform="label-studio")
+    assert status(folder).money.aside.minor == 0
+    monkeypatch.setenv(KEY, key)
+    publish(folder, platform="label-studio", places=1)
+    monkeypatch.setenv(KEY, "no key")
+    with pytest.raises(NotOffered, match=r"Nobody was invited, and the 3.00 USD .* are free again.*does not accept"):
+        publish(folder, platform="label-studio")
+    assert status(folder).money.aside.minor == 300
+
+
 def test_what_stands_in_a_project_is_not_handed_out_again_as_files_nor_the_other_way(
     make: Make, tmp_path: Path
 ) -> None:

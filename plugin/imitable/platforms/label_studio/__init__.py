@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from imitable.campaign import Folder
-from imitable.errors import NotOffered, PlatformError
+from imitable.errors import PlatformError
 from imitable.game.content import Content, read_content
 from imitable.game.label_studio import names
 from imitable.game.reserving import Reserved, reserve, reserved
-from imitable.platforms import Collected, Progress, Published, silent
+from imitable.platforms import Collected, Progress, Published, nobody_invited, silent
 from imitable.platforms.label_studio.accounts import Account, everybody_but, read_accounts, refuse_strangers
 from imitable.platforms.label_studio.client import Server, connected
 from imitable.platforms.label_studio.closing import close_tasks
@@ -44,7 +45,7 @@ class LabelStudio:
     ) -> Published:
         """Make the project, or what it lacks, with tasks for the first `places` accounts (None: for all).
 
-        Raises PlatformError, NotOffered as long as no task is there; the same call again goes on where it ended, and
+        Raises PlatformError, NotOffered as long as no task is sent; the same call again goes on where it ended, and
         makes nothing twice.
         """
         settings, words = _settings(folder), folder.texts()
@@ -59,16 +60,14 @@ class LabelStudio:
             what = f"a Label Studio project at {settings.url} with {_counted(would)}"
             step = f"start 'imitable serve {folder.path}', then the same command without --dry-run"
             return Published(what, (), step, (*_notes(chosen, would, settings.mode), *promises(folder)), len(chosen))
-        with alone(store, folder), connected(settings.url) as server:
-            chosen = _chosen(_accounts(folder, settings, server), places)
-            made = _reserve(folder, store, content, settings, chosen)
-            try:
+        with ExitStack() as to_end:
+            with nobody_invited(_offered(store)):  # until a task is sent
+                to_end.enter_context(alone(store, folder))
+                server = to_end.enter_context(connected(settings.url))
+                chosen = _chosen(_accounts(folder, settings, server), places)
+                made = _reserve(folder, store, content, settings, chosen)
                 project = make_project(server, folder, store, config)
                 others = connect(server, folder, project, settings.mode)
-            except PlatformError as error:
-                if external_ids(store):
-                    raise
-                raise NotOffered(str(error), offered=0) from error
             with store.read() as connection:
                 every = reserved(connection, platform=names.PLATFORM)
             tasks = _tasks(folder, store, content, words, _open(store, every), settings.mode)
@@ -106,6 +105,18 @@ class LabelStudio:
         settings = _settings(folder)
         with alone(store, folder), connected(settings.url) as server:
             return close_tasks(server, store, find_project(server, store), now=now)
+
+
+def _offered(store: Store) -> int:
+    """Sittings of which a task was sent."""
+    of = tables.sitting_episodes.c
+    query = (
+        select(func.count(of.sitting_id.distinct()))
+        .join(tables.tasks, tables.tasks.c.episode_id == of.episode_id)
+        .where(tables.tasks.c.platform == names.PLATFORM)
+    )
+    with store.read() as connection:
+        return int(connection.execute(query).scalar_one())
 
 
 def _settings(folder: Folder) -> Settings:
