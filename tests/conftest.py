@@ -103,6 +103,12 @@ def either_store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     return str(request.param)
 
 
+@pytest.fixture
+def port() -> int:
+    """A port that is free."""
+    return _free_port()
+
+
 def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         return int(listening.getsockname()[1])
@@ -111,10 +117,10 @@ def _free_port() -> int:
 class Server:
     """`imitable serve` in a process of its own, as a runner starts it."""
 
-    def __init__(self, campaign: Path, *options: str) -> None:
+    def __init__(self, campaign: Path, *options: str, port: int = 0) -> None:
         self.campaign = campaign
         self.options = options
-        self.port = _free_port()
+        self.port = port or _free_port()
         self.start()
 
     def start(self) -> None:
@@ -151,8 +157,8 @@ def serving() -> Iterator[Callable[..., Server]]:
     """Start real game servers, `serving(campaign, "--log", "file")`; they are stopped after the test."""
     started: list[Server] = []
 
-    def start(campaign: Path, *options: str) -> Server:
-        started.append(Server(campaign, *options))
+    def start(campaign: Path, *options: str, port: int = 0) -> Server:
+        started.append(Server(campaign, *options, port=port))
         return started[-1]
 
     yield start

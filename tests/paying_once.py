@@ -79,10 +79,11 @@ def dying(once: Callable[..., Any], when: str, number: int) -> Callable[..., Any
         turn += 1
         if turn == number and when == "before":
             os.kill(os.getpid(), signal.SIGKILL)
-        answer = once(*asked, **fields)
-        if turn == number:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return answer
+        try:
+            return once(*asked, **fields)
+        finally:
+            if turn == number:
+                os.kill(os.getpid(), signal.SIGKILL)
 
     return counted
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -30,6 +29,7 @@ from imitable.rehearsal.prolific.participants import Habit, take_part
 from imitable.store import Store, open_store, tables
 from imitable.testing import invented_campaign
 from prolific_campaign import OnProlific, settings, there, token
+from typed import typed
 
 __all__ = ["there", "token"]
 
@@ -49,11 +49,10 @@ class Said:
         self.texts: dict[str, str] = {}
 
     def run(self, *words: object, fails: bool = False) -> str:
-        command = [sys.executable, "-m", "imitable", words[0], self.path, *words[1:]]
-        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
-        assert (done.returncode == 1) is fails, done.stdout + done.stderr
-        self.texts[f"{len(self.texts)} {' '.join(map(str, words))}"] = done.stdout + done.stderr
-        return done.stdout
+        done = typed(words[0], self.path, *words[1:])
+        assert done.code == fails, done.out + done.err
+        self.texts[f"{len(self.texts)} {' '.join(map(str, words))}"] = done.out + done.err
+        return done.out
 
     def pay(self, platform: str) -> None:
         due = re.search(rf"{platform}, .*?due: (\S+) USD", self.run("pay"), re.DOTALL)
@@ -125,10 +124,8 @@ def written(*folders: Path) -> dict[str, str]:
 
 
 def test_exports_logs_ledgers_and_commands_hold_no_id_no_early_truth_and_no_formula(
-    there: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    there: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, port: int
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = int(free.getsockname()[1])
     path, out = tmp_path / "campaign", tmp_path / "out"
     out.mkdir()
     api = Api(there.address, TOKEN)

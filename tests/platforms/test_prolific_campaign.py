@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import re
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
@@ -22,6 +20,7 @@ from imitable.rehearsal.prolific.participants import Habit, TookPart, take_part
 from imitable.store import open_store, tables
 from imitable.testing import invented_campaign
 from prolific_campaign import settings, there, token
+from typed import typed
 
 __all__ = ["there", "token"]
 
@@ -29,14 +28,13 @@ PAY = '[pay]\nbase = "3.00"\nbonus_per_point = "0.05"\nfloor_per_hour = "9.00"\n
 HABITS: list[Habit] = ["hands in", "hands in", "hands in", "hands in", "stops", "forgets", "leaves", "another code"]
 
 
-def test_a_campaign_from_its_pilot_to_the_books(there: StandIn, tmp_path: Path, serving: Callable[..., Any]) -> None:
+def test_a_campaign_from_its_pilot_to_the_books(
+    there: StandIn, tmp_path: Path, serving: Callable[..., Any], port: int
+) -> None:
     path = tmp_path / "campaign"
-    invented_campaign(path, more=settings(there, "secure = true") + PAY, consent="Be kind.")
-    server = serving(path)
-    server.stop()
-    config = path / "campaign.toml"
-    config.write_text(config.read_text(encoding="utf-8").replace("http://127.0.0.1:9", server.address))
-    server.start()
+    more = settings(there, "secure = true", public=f"http://127.0.0.1:{port}") + PAY
+    invented_campaign(path, more=more, consent="Be kind.")
+    serving(path, port=port)
     there.set(bonus_delay=0.0)
 
     refused = run("publish", path, "--platform", "prolific", "--links", "10", code=1)
@@ -120,7 +118,6 @@ def kinds(path: Path) -> Counter[str]:
 
 def run(*words: object, code: int = 0) -> str:
     """A command as a runner types it: what it says."""
-    command = [sys.executable, "-m", "imitable", *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=None)
-    assert done.returncode == code, f"{words}: {done.stdout}{done.stderr}"
-    return " ".join((done.stdout if code == 0 else done.stderr).split())
+    done = typed(*words)
+    assert done.code == code, f"{words}: {done.out}{done.err}"
+    return " ".join((done.out if code == 0 else done.err).split())
