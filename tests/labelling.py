@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import insert
+import numpy as np
+from sqlalchemy import insert, select, update
 
 from imitable.game.label_studio import names
 from imitable.game.reserving import Reserved, reserve
-from imitable.store import tables
+from imitable.rounds import REST, TOKEN
+from imitable.store import Store, tables
 from playing import Table
 from wire import PATIENT, Reply, Wire
 
@@ -46,6 +49,46 @@ def published(here: Table, people: Sequence[str] = (ANN, BOB)) -> dict[str, list
                 )
             )
     return {email: [one for one in made if one.name == email] for email in people}
+
+
+def at_level(here: Table, one: Reserved, level: str) -> Reserved:
+    """Let a reserved episode be of another level, as if it had been drawn so."""
+    with here.store.write() as connection:
+        mine = tables.episodes.c.episode_id == one.episode_id
+        connection.execute(update(tables.episodes).where(mine).values(level=level))
+    return replace(one, level=level)
+
+
+CHOSEN_BY = {
+    "neighbours": ["direction", "co-activation"],
+    "upstream": ["weight", "correlation"],
+    "weights": ["weight"],
+    "consult": ["neighbours", "upstream"],
+}
+"""Of invented units, in equal shares."""
+
+
+def invent_readings(store: Store, *levels: str) -> None:
+    """Give every target of an invented campaign eight other units, with invented activations at its items."""
+    rng = np.random.default_rng(0)
+    with store.write() as connection:
+        items = connection.execute(select(tables.items.c.target_id, tables.items.c.item_id)).all()
+        for level in levels:
+            why, weights = [one for one in CHOSEN_BY[level] for _ in range(8 // len(CHOSEN_BY[level]))], list[float]()
+            if level == "weights":
+                why, weights = [TOKEN, *why[2:], REST], [0.5]
+            for target in sorted({item.target_id for item in items}):
+                of_target = {"target_id": target, "level": level, "unit": "mlp.0/0", "strength": 0.0}
+                gauges = [of_target | {"place": at, "chosen_by": one, "weights": weights} for at, one in enumerate(why)]
+                connection.execute(insert(tables.gauges), gauges)
+            for item in items:
+                values = [[float(value), *(value * one for one in weights)] for value in _invented(rng, len(why))]
+                reading = {"item_id": item.item_id, "level": level, "values": values}
+                connection.execute(insert(tables.readings).values(reading))
+
+
+def _invented(rng: np.random.Generator, count: int) -> list[float]:
+    return [round(float(value), 1) for value in rng.uniform(-10, 10, count)]
 
 
 def authorization(here: Table) -> dict[str, str]:

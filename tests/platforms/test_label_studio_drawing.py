@@ -23,11 +23,13 @@ from imitable.campaign import Folder, open_folder
 from imitable.errors import PlatformError
 from imitable.game.content import Content, read_content
 from imitable.game.label_studio import names
+from imitable.game.pages import num
 from imitable.game.reserving import Reserved, reserve
 from imitable.game.views import ExampleText, Piece, Stimulus
-from imitable.platforms.label_studio.drawing import labelling_config, task_data
+from imitable.platforms.label_studio.drawing import labelling_config, round_data, task_data
 from imitable.store import open_store, tables
 from imitable.testing import invented_campaign
+from labelling import invent_readings
 
 HOSTILE = '<img src=x onerror="alert(1)"><script>x</script>&lt;b&gt; ${intro} \u202eevil\u202c a\u200bb \'"'
 SETTINGS = "[platform.label_studio]\n"
@@ -88,6 +90,7 @@ class Tags(HTMLParser):
         {},
         {"polarity": "both"},
         {"levels": ("text", "examples")},
+        {"levels": ("examples", "consult")},
         {"practice": 1, "held_out": 0},
         {"practice": 0, "held_out": 2},
         {"episode": "checks = [2]\nrepeats = [4]"},
@@ -206,7 +209,68 @@ def test_no_truth_is_in_what_is_published(draw: Callable[..., Drawn]) -> None:
     assert not [truth for truth in answers if repr(truth)[:6] in said]
 
 
-def test_levels_that_the_page_does_not_show_are_refused(draw: Callable[..., Drawn]) -> None:
+ALL = ("text", "neighbours", "upstream", "weights", "consult")
+
+
+def _levelled(drawn: Drawn, level: str) -> list[Reserved]:
+    """Every episode as if it had been drawn at a level; its readings are invented."""
+    with closing(open_store(drawn.folder, url="sqlite")) as store:
+        invent_readings(store, level)
+        drawn.content = read_content(store, drawn.words)
+    return [replace(one, level=level) for one in drawn.made]
+
+
+@pytest.mark.parametrize(("level", "meters"), [("neighbours", 8), ("upstream", 8), ("weights", 6), ("consult", 0)])
+def test_a_round_has_the_readings_of_its_own_item_and_the_sdk_accepts_them(
+    draw: Callable[..., Drawn], level: str, meters: int
+) -> None:
+    drawn = draw(levels=ALL)
+    page: Any = LabelInterface(drawn.config())
+    page.validate()
+    for one in _levelled(drawn, level):
+        data = drawn.data(one)
+        page.validate_task({"data": data})
+        for asked in one.rounds:
+            readings = drawn.content.panels[one.target_id, level].at(asked.item_id, looked=(), looks=3)
+            shown = Tags(data[names.text(asked.trial)]).text
+            values = [num(one.value) for one in readings.meters if one.letter and one.value is not None]
+            assert len(values) == meters
+            assert [value for value in values if value not in shown] == []
+            assert "How strongly does the neuron react" in data[names.question(asked.trial)]
+            assert "How strongly does the neuron react" not in shown
+
+
+def test_no_reading_is_in_a_task_whose_player_asks_for_them(draw: Callable[..., Drawn]) -> None:
+    drawn = draw(levels=ALL)
+    for one in _levelled(drawn, "consult"):
+        shown = Tags(drawn.data(one)[names.text(1)])
+        assert "Next to itA B C D Before itE F G H" in shown.text
+        assert "up 3 neurons in each round" in shown.text
+        assert not re.search(r"\d\.\d", shown.text)
+        assert "svg" not in shown.tags
+
+
+def test_a_page_without_choices_has_no_place_for_looks_and_its_question_under_the_text(
+    draw: Callable[..., Drawn],
+) -> None:
     drawn = draw(levels=("examples", "upstream"))
-    with pytest.raises(PlatformError, match="Level 'upstream' is shown by our own page alone, and not yet in Label St"):
+    assert "look" not in {one.attrib.get("name", "")[:4] for one in ElementTree.fromstring(drawn.config()).iter()}  # noqa: S314
+    for one in drawn.made:
+        assert names.question(1) not in drawn.data(one)
+        assert "How strongly does the neuron react" in drawn.data(one)[names.text(1)]
+
+
+@pytest.mark.parametrize("mode", ["webhook", "plain"])
+def test_a_task_of_one_round_shows_readings_and_lets_nobody_look_anything_up(
+    draw: Callable[..., Drawn], mode: str
+) -> None:
+    drawn = draw(levels=("text", "upstream"), more=f'{SETTINGS}mode = "{mode}"\n')
+    page: Any = LabelInterface(drawn.config())
+    one = _levelled(drawn, "upstream")[0]
+    data = round_data(drawn.folder, drawn.content, drawn.words, one, one.rounds[0])
+    page.validate_task({"data": data})
+    assert data[names.TEXT].count('class="gauge"') == 8
+    edit(drawn.folder.path, '"upstream"', '"consult"')
+    drawn.folder = open_folder(drawn.folder.path)
+    with pytest.raises(PlatformError, match=r"Level 'consult' needs a game that answers .* take 'consult' out of \[ep"):
         drawn.config()

@@ -21,6 +21,8 @@ DRAFTS = 500
 
 _PLACES = range(2, 18)
 """Digits after the point with which a number is looked for. One is too common to tell anything: 0.3 of what?"""
+_TABLE = 3
+"""Digits after the point that numbers have which we show ourselves, in the table of level `weights`."""
 _TELLING = 3
 """Digits that a number must have to be told from others."""
 _NUMBER = re.compile(r"-?[0-9]+\.[0-9]+(?:e-?[0-9]+)?")
@@ -84,11 +86,13 @@ def _sealed(store: Store) -> dict[str, _Sealed]:
             tasks.external_id,
             rounds.trial,
             rounds.phase,
+            tables.episodes.c.level,
             tables.guesses.c.guess,
             tables.truths.c.truth,
             tables.truths.c.activation,
         )
         .select_from(tables.tasks)
+        .join(tables.episodes, tables.episodes.c.episode_id == tasks.episode_id)
         .join(tables.rounds, rounds.episode_id == tasks.episode_id)
         .join(tables.truths, tables.truths.c.item_id == rounds.item_id)
         .outerjoin(tables.guesses, tables.OF_ROUND)
@@ -98,15 +102,20 @@ def _sealed(store: Store) -> dict[str, _Sealed]:
     with store.read() as connection:
         for row in connection.execute(query):
             mine = found[row.external_id]
-            mine.pages.add(names.text(row.trial))
+            mine.pages |= {names.text(row.trial), names.question(row.trial)}
             if row.guess is None or row.phase == "held_out":
                 mine.trials.add(row.trial)
                 if row.phase != "check":
-                    mine.numbers |= _written(row.truth) | _written(row.activation)
+                    shown = _TABLE if row.level == "weights" else 0
+                    mine.numbers |= _written(row.truth, shown) | _written(row.activation, shown)
     return dict(found)
 
 
-def _written(number: float) -> set[str]:
-    """A number in every length that tells it from others; a whole number and its like in none."""
+def _written(number: float, shown: int) -> set[str]:
+    """A number in every length that tells it from others; a whole number and its like in none.
+
+    `shown`: digits after the point that other numbers in the task have.
+    """
     every = {repr(number), *(f"{number:.{places}f}" for places in _PLACES)}
-    return {text for text in every if len(text.strip("-0.").replace(".", "")) >= _TELLING}
+    long = {text for text in every if len(text.strip("-0.").replace(".", "")) >= _TELLING}
+    return {text for text in long if len(text.partition(".")[2]) > shown}

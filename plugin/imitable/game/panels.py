@@ -24,6 +24,12 @@ CONSULT = "consult"
 _LOOKED = Quick(
     select(tables.looks.c.place).where(tables.looks.c.round_id == bindparam("round")).order_by(tables.looks.c.place)
 )
+_CONSULTED = Quick(
+    select(tables.rounds.c.trial, tables.rounds.c.item_id, tables.looks.c.place)
+    .join(tables.looks, tables.looks.c.round_id == tables.rounds.c.round_id)
+    .where(tables.rounds.c.episode_id == bindparam("episode"))
+    .order_by(tables.rounds.c.trial, tables.looks.c.place)
+)
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,14 @@ def read_panels(store: Store) -> dict[tuple[str, str], Panel]:
 def looked_at(connection: Connection, round_id: str) -> tuple[int, ...]:
     """The gauges that were asked for in a round, by place."""
     return tuple(row.place for row in _LOOKED.all(connection, {"round": round_id}))
+
+
+def consulted(connection: Connection, episode_id: str) -> dict[int, tuple[str, list[int]]]:
+    """The rounds of an episode in which gauges were asked for, by trial: their item, and the gauges by place."""
+    found: dict[int, tuple[str, list[int]]] = {}
+    for row in _CONSULTED.all(connection, {"episode": episode_id}):
+        found.setdefault(row.trial, (row.item_id, []))[1].append(row.place)
+    return found
 
 
 def look(connection: Connection, panel: Panel, round_id: str, place: str, *, looks: int, now: datetime) -> bool:

@@ -35,8 +35,8 @@ class Call:
     @property
     def latest(self) -> str | None:
         """The box that was filled last, as far as that can be told: the one furthest down the page."""
-        trials = [trial for name in self.typed if (trial := names.trial_of(name))]
-        return names.guess(max(trials)) if trials else names.BEGIN if names.BEGIN in self.typed else None
+        boxes = {box: name for name in self.typed if (box := names.box_of(name))}
+        return boxes[max(boxes)] if boxes else names.BEGIN if names.BEGIN in self.typed else None
 
 
 def read_call(body: bytes) -> tuple[int, Call | None]:

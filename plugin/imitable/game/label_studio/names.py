@@ -65,13 +65,55 @@ def truth(trial: int) -> str:
     return f"truth{trial}"
 
 
-_GUESS = re.compile(r"guess([1-9][0-9]{0,3})")
+# Where players choose what they are shown beside a text
+
+
+def question(trial: int) -> str:
+    """The page's part with the question of a round, below what was looked up, and its place in the task's data."""
+    return f"q{trial}"
+
+
+def look(trial: int) -> str:
+    """Box in which the letter of a unit is typed, to see it."""
+    return f"look{trial}"
+
+
+def looked(trial: int) -> str:
+    """Hidden choice of how many were looked up: so many meters unfold, and the box goes with the last."""
+    return f"looked{trial}"
+
+
+def told(trial: int) -> str:
+    """What is said to a letter."""
+    return f"told{trial}"
+
+
+def letter(trial: int, at: int) -> str:
+    """The letter of the unit that a meter shows; `at` counts those that were looked up, from 1."""
+    return f"letter{trial}_{at}"
+
+
+def meter(trial: int, at: int) -> str:
+    """Slider that stands at its activation."""
+    return f"meter{trial}_{at}"
+
+
+MOST_LOOKS = 26
+"""In one round: there are no more letters."""
+
+_TYPED = re.compile(r"(guess|look)([1-9][0-9]{0,3})")
 
 
 def trial_of(name: str) -> int | None:
     """The round whose guess is typed into a box of this name; None for every other name."""
-    found = _GUESS.fullmatch(name)
-    return int(found[1]) if found else None
+    found = _TYPED.fullmatch(name)
+    return int(found[2]) if found and found[1] == "guess" else None
+
+
+def box_of(name: str) -> tuple[int, bool] | None:
+    """The round that a box is about, and whether it is the one for its guess; None for what is no such box."""
+    found = _TYPED.fullmatch(name)
+    return (int(found[2]), found[1] == "guess") if found else None
 
 
 def written(guess: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select, update
@@ -14,6 +14,7 @@ from imitable.game.commit import Answered, Asked, answered, commit, find_round, 
 from imitable.game.label_studio import names
 from imitable.game.label_studio.calls import Call
 from imitable.game.pages import numbers
+from imitable.game.panels import CONSULT, consulted, look
 from imitable.game.play import Game
 from imitable.game.sessions import consent_version
 from imitable.game.showing import Record, end_sitting, find_sitting, show_first
@@ -25,6 +26,9 @@ _log = logging.getLogger(__name__)
 
 Result = dict[str, Any]
 """One control of the page with what stands in it, as Label Studio writes it."""
+
+Step = Callable[[Connection, Record, Asked, Call], None]
+"""What a call may do; raises GameError where it may not."""
 
 _TASK = Quick(
     select(
@@ -61,12 +65,13 @@ class Replies:
         self.texts = game.texts
         self.number = numbers(game.texts)
         self.target_of = game.content.targets
+        self.panels = game.content.panels
 
     def reply(self, call: Call) -> list[Result]:
         """What the page is to show: every answered round, and the next one open. Empty for who is not the annotator.
 
-        A call does one thing at most: it begins the episode, or commits the guess of its next round. So only what was
-        shown can be guessed.
+        A call does one thing at most: it begins the episode, looks a unit up beside its next round, or commits that
+        round's guess. So only what was shown can be guessed.
         """
         with self.game.store.write() as connection:
             task = self._task(connection, call)
@@ -75,29 +80,38 @@ class Replies:
             if not call.callers:
                 return self.again(call.latest, "label_studio.no_draft")
             find_sitting(connection, task.sitting_id, lock=True)
-            first = self._asked(connection, task, 1)
+            asked = self._asked(connection, task, 1)
+            if asked.done:
+                asked = self._asked(connection, task, min(asked.done + 1, asked.rounds))
+            box, does = self._step(asked, call)
             try:
-                if first.shown_at is None:
-                    self._begin(connection, task, first, call)
-                elif first.done < first.rounds:
-                    self._guess(connection, task, first.done + 1, call)
+                does(connection, task, asked, call)
             except GameError as error:
-                box = names.BEGIN if first.shown_at is None else names.guess(first.done + 1)
                 said = self.again(box, error.key, **error.fields)
-                return said if first.shown_at is None else [*self._state(connection, task, call), *said]
-            return self._state(connection, task, call)
+                if box == names.BEGIN:
+                    return said
+                anew = {one["from_name"] for one in said}
+                state = self._state(connection, task, asked, call)
+                return [*(one for one in state if one["from_name"] not in anew), *said]
+            return self._state(connection, task, asked, call)
 
     def again(self, box: str | None, key: str, **fields: object) -> list[Result]:
         """Empties a box, and says under it why what was typed was not taken: a text of the catalogue."""
-        trial = names.trial_of(box or "")
-        if trial is None:
+        said, (trial, guessed) = self.texts.plain(key, **fields), names.box_of(box or "") or (0, False)
+        if not trial:
             name, to, under, switch = names.BEGIN, names.INTRO, names.WELCOME, names.BEGAN
-        elif trial <= self.game.folder.config.episode.rounds:
-            name, to, under, switch = names.guess(trial), names.text(trial), names.feedback(trial), names.done(trial)
-        else:
+        elif trial > self.game.folder.config.episode.rounds:
             return []
-        said = self.texts.plain(key, **fields)
+        elif not guessed:
+            return self._told(trial, said)
+        else:
+            name, to, under, switch = names.guess(trial), names.text(trial), names.feedback(trial), names.done(trial)
         return [_result(name, to, "textarea", text=[]), _words(under, to, said), _choice(switch, to, names.AGAIN)]
+
+    def _told(self, trial: int, said: str) -> list[Result]:
+        """Empties the box for letters, and says something under it."""
+        to = names.text(trial)
+        return [_result(names.look(trial), to, "textarea", text=[]), _words(names.told(trial), to, said)]
 
     def _task(self, connection: Connection, call: Call) -> Record | None:
         """The task of a call, if everything that came with it agrees on the annotator whom our record has for it."""
@@ -118,6 +132,17 @@ class Replies:
         asked = find_round(connection, sitting_id=task.sitting_id, round_id=round_id)
         assert asked is not None  # noqa: S101  # an episode is planned to its end
         return asked
+
+    def _step(self, asked: Asked, call: Call) -> tuple[str, Step]:
+        """What a call does to the round that its episode has come to, and the box that it was typed into.
+
+        A guess goes before a look, for whoever sent it wants to know no more.
+        """
+        if asked.shown_at is None:
+            return names.BEGIN, self._begin
+        if names.guess(asked.trial) not in call.typed and names.look(asked.trial) in call.typed:
+            return names.look(asked.trial), self._look
+        return names.guess(asked.trial), self._guess
 
     def _begin(self, connection: Connection, task: Record, first: Asked, call: Call) -> None:
         """Show the first round to who agreed; the first of a sitting's episodes begins the sitting."""
@@ -142,12 +167,12 @@ class Replies:
         )
         show_first(connection, first.round_id, now=now)
 
-    def _guess(self, connection: Connection, task: Record, trial: int, call: Call) -> None:
+    def _guess(self, connection: Connection, task: Record, asked: Asked, call: Call) -> None:
         """Commit the guess of the next round, if it was typed, and show the round after it."""
-        typed = call.typed.get(names.guess(trial))
-        if typed is None:
+        typed = call.typed.get(names.guess(asked.trial))
+        if typed is None or asked.guess is not None:
             return
-        asked, low, now = self._asked(connection, task, trial), self.target_of[task.target_id].low, self.game.clock()
+        low, now = self.target_of[task.target_id].low, self.game.clock()
         if asked.sitting.ended_at is not None:
             raise GameError("label_studio.over")
         try:
@@ -157,12 +182,46 @@ class Replies:
             raise GameError("label_studio.no_number", low=fields["low"], high=fields["high"]) from error
         if not commit(connection, asked, guess, now=now):
             return
-        if trial < asked.rounds:
-            show_first(connection, self._asked(connection, task, trial + 1).round_id, now=now)
+        if asked.trial < asked.rounds:
+            show_first(connection, self._asked(connection, task, asked.trial + 1).round_id, now=now)
         elif not _UNFINISHED.first(connection, {"sitting": task.sitting_id}).n:
             end_sitting(connection, task.sitting_id, why="finished", now=now)
 
-    def _state(self, connection: Connection, task: Record, call: Call) -> list[Result]:
+    def _look(self, connection: Connection, _task: Record, asked: Asked, call: Call) -> None:
+        """Record that a unit was asked for beside the round that is asked, where the level lets players choose."""
+        panel, looks = self.panels.get((asked.target_id, asked.level)), self.game.folder.config.readings.looks
+        if panel is None or asked.level != CONSULT or asked.guess is not None:
+            return
+        if asked.sitting.ended_at is not None:
+            raise GameError("label_studio.over")
+        wanted = "".join(filter(str.isalnum, call.typed[names.look(asked.trial)])).upper()
+        letters = [letter for letter, _, _ in panel.gauges]
+        if wanted not in letters:
+            raise GameError("label_studio.no_letter", last=letters[-1])
+        place = str(letters.index(wanted))
+        if not look(connection, panel, asked.round_id, place, looks=looks, now=self.game.clock()):
+            raise GameError("readings.no_look_left", count=looks)
+
+    def _looked_up(self, connection: Connection, asked: Asked, call: Call) -> list[Result]:
+        """What was looked up in an episode, and how often the player may still look in the round that is asked."""
+        panel, looks = self.panels.get((asked.target_id, asked.level)), self.game.folder.config.readings.looks
+        if panel is None or asked.level != CONSULT:
+            return []
+        filled, left = [], looks
+        for trial, (item_id, places) in consulted(connection, asked.episode_id).items():
+            to, readings = names.text(trial), panel.at(item_id, looked=places, looks=looks)
+            seen = [(meter.letter, meter.value) for meter in readings.meters if meter.value is not None]
+            filled.append(_choice(names.looked(trial), to, str(len(seen))))
+            for at, (letter, value) in enumerate(seen, start=1):
+                filled.append(_words(names.letter(trial, at), to, letter))
+                filled.append(_result(names.meter(trial, at), to, "number", number=round(value, 1)))
+            if trial == asked.trial:
+                left = looks - len(seen)
+        if names.look(asked.trial) in call.typed:
+            filled += self._told(asked.trial, self.texts.plain("readings.looks_left", count=left))
+        return filled
+
+    def _state(self, connection: Connection, task: Record, asked: Asked, call: Call) -> list[Result]:
         """The whole page as far as it was played."""
         rounds = answered(connection, task.episode_id)
         yes = self.texts.plain("label_studio.begin_here")
@@ -178,7 +237,7 @@ class Replies:
                 state.append(_result(names.yours(one.trial), to, "number", number=round(one.guess, 1)))
                 state.append(_result(names.truth(one.trial), to, "number", number=round(one.truth, 1)))
             state.append(_choice(names.done(one.trial), to, names.YES))
-        return state
+        return [*state, *self._looked_up(connection, asked, call)]
 
     def _said(self, connection: Connection, task: Record, rounds: Sequence[Answered]) -> str:
         """What is said to the last of these rounds."""

@@ -13,9 +13,10 @@ from imitable.errors import PlatformError
 from imitable.game.content import Content
 from imitable.game.label_studio import names
 from imitable.game.pages import environment
+from imitable.game.panels import CONSULT
 from imitable.game.paying import bonus_said, pay_said
 from imitable.game.reserving import Reserved, ReservedRound
-from imitable.game.views import Past
+from imitable.game.views import Past, Readings
 from imitable_aggregation import scoring
 from imitable_templates.texts import Texts
 
@@ -29,16 +30,17 @@ _MARKS = 10
 def labelling_config(folder: Folder, words: Texts) -> str:
     """The labelling configuration of a project, as Label Studio's XML: one page for every episode, or every round.
 
-    Raises PlatformError for a campaign with levels that this page does not show.
+    Raises PlatformError where players would choose what they see, and nobody answers them.
     """
-    config = folder.config
-    if beyond := config.episode.beyond:
+    config, settings = folder.config, folder.config.platform.label_studio
+    answers = settings is None or settings.mode == "interactive"
+    if CONSULT in config.episode.levels and not answers:
         raise PlatformError(
-            f"Level '{beyond[0]}' is shown by our own page alone, and not yet in Label Studio. Set [episode] levels to "
-            "text or examples, or let people come to our page: --platform web"
+            f"Level '{CONSULT}' needs a game that answers while people play: Label Studio asks it in mode "
+            '"interactive" alone, and files ask nobody. Nothing was made. Set [platform.label_studio] mode to that and '
+            f"publish without --files, or take '{CONSULT}' out of [episode] levels."
         )
-    settings = config.platform.label_studio
-    page = "config.xml.j2" if settings is None or settings.mode == "interactive" else "round_config.xml.j2"
+    page = "config.xml.j2" if answers else "round_config.xml.j2"
     low, high = _range(folder)
     return (
         _pages(words)
@@ -51,6 +53,7 @@ def labelling_config(folder: Folder, words: Texts) -> str:
             low=f"{low:g}",
             high=f"{high:g}",
             slider=settings is not None and settings.slider,
+            looks=_looks(folder),
         )
     )
 
@@ -65,16 +68,22 @@ def task_data(folder: Folder, content: Content, words: Texts, one: Reserved) -> 
     scale = {"low": content.targets[one.target_id].low, "high": scoring.TOP}
     data = {names.KEY: names.task_key(folder, one.episode_id), **_around(folder, content, words, one)}
     template, bonus = pages.get_template("round.html.j2"), bonus_said(config.pay, words)
+    question = pages.get_template("question.html.j2") if _looks(folder) else None
     for asked in one.rounds:
+        stimulus = content.stimulus(asked.item_id)
         data[names.text(asked.trial)] = template.render(
             **scale,
             trial=asked.trial,
             total=total,
             open_until=open_until,
-            stimulus=content.stimulus(asked.item_id),
+            stimulus=stimulus,
             bonus=bonus,
             marks=(),
+            readings=_readings(folder, content, one, asked),
+            apart=question is not None,
         )
+        if question is not None:
+            data[names.question(asked.trial)] = question.render(**scale, stimulus=stimulus, marks=())
     return data
 
 
@@ -100,6 +109,8 @@ def round_data(
         stimulus=content.stimulus(asked.item_id),
         bonus=bonus,
         marks=[low + at * (high - low) / _MARKS for at in range(_MARKS + 1)] if settings and settings.slider else [],
+        readings=_readings(folder, content, one, asked),
+        apart=False,
     )
     before = pages.get_template("last.html.j2").render(last=history[-1], rounds=history) if history else ""
     return {
@@ -107,6 +118,17 @@ def round_data(
         **_around(folder, content, words, one, trial=asked.trial),
         names.TEXT: before + shown,
     }
+
+
+def _readings(folder: Folder, content: Content, one: Reserved, asked: ReservedRound) -> Readings | None:
+    """What the level shows beside a text; at level `consult` which units there are, and no more."""
+    panel = content.panels.get((one.target_id, one.level))
+    return None if panel is None else panel.at(asked.item_id, looked=(), looks=_looks(folder))
+
+
+def _looks(folder: Folder) -> int:
+    """Units that may be looked up in a round; 0 where there are none to choose from."""
+    return min(folder.config.readings.looks, names.MOST_LOOKS) if CONSULT in folder.config.episode.levels else 0
 
 
 def _range(folder: Folder) -> tuple[float, float]:
@@ -145,6 +167,7 @@ def _around(folder: Folder, content: Content, words: Texts, one: Reserved, *, tr
         pay=pay_said(config.pay, words, platform=names.PLATFORM),
         consent=folder.consent_text(),
         contact=config.study.contact,
+        looks=_looks(folder),
     )
     shown = pages.get_template("examples.html.j2").render(**scale, examples=target.examples)
     return {
@@ -161,7 +184,11 @@ def _style() -> str:
     light, dark = re.findall(r":root \{(.*?)\}", web, re.DOTALL)
     shades = re.findall(r"^\.(?:heat|cool)-.*$", web, re.MULTILINE)
     own = room.joinpath("label_studio", "style.css").read_text(encoding="utf-8")
-    return "\n".join([f".imitable {{{light}}}", f"[data-color-scheme=dark] .imitable {{{dark}}}", *shades, own])
+    bar = ".imitable .seen input"
+    wholes = [f'{bar}:is([value^="{digit}"], [value^="-{digit}"]) {{ --w: {digit}; }}' for digit in range(1, 11)]
+    tenths = [f'{bar}[value$=".{digit}"] {{ --t: .{digit}; }}' for digit in range(1, 10)]
+    themes = [f".imitable {{{light}}}", f"[data-color-scheme=dark] .imitable {{{dark}}}"]
+    return "\n".join([*themes, *shades, own, *wholes, *tenths])
 
 
 @lru_cache(maxsize=4)

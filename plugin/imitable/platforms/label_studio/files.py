@@ -33,6 +33,7 @@ def write_files(folder: Folder, store: Store, out: Path, *, places: int | None, 
     refuse_present(out)
     who = _who(folder, places)
     words, now = folder.texts(), datetime.now(UTC)
+    config = labelling_config(folder, words)
     content = read_content(store, words)
     made = reserve(
         store, folder, content, platform=names.PLATFORM, names=who, share_items=True, now=now, dry_run=dry_run
@@ -51,7 +52,7 @@ def write_files(folder: Folder, store: Store, out: Path, *, places: int | None, 
     how = files("imitable_templates.label_studio").joinpath("how-to-import.md").read_text(encoding="utf-8")
     parts = {
         "tasks.json": json.dumps([{"data": data} for data in rounds], ensure_ascii=False, indent=1) + "\n",
-        "config.xml": labelling_config(folder, words),
+        "config.xml": config,
         "how-to-import.md": how.replace("CAMPAIGN", str(folder.path)),
     }
     return replace(offer, files=write_parts(out, parts))

@@ -58,7 +58,7 @@ def examples_of(data: dict[str, str]) -> list[dict[str, Any]]:
 
 def round_of(data: dict[str, str], trial: int) -> dict[str, Any]:
     """A round as the web door's JSON has it: text, scale, and whether it is the first of its target."""
-    texts = dict(_read(data[names.text(trial)]))
+    texts = dict(_read(data[names.text(trial)] + data.get(names.question(trial), "")))
     pieces = texts["stimulus"]
     first = next(at for at, (marked, _, _) in enumerate(pieces) if marked)
     last = max(at for at, (marked, _, _) in enumerate(pieces) if marked)
