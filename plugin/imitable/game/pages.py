@@ -34,6 +34,7 @@ def environment(*folders: str, words: Texts | None = None) -> Environment:
         cut=cut,
         num=number,
         hundredths=_signed(hundredths, signs),
+        thousandths=_signed(thousandths, signs),
         pieces=partial(pieces, number),
         plain=plain,
         whole=_signed(whole, signs),
@@ -92,6 +93,11 @@ def num(value: float) -> str:
 def hundredths(value: float) -> str:
     """Two decimals, a real minus sign, and never "-0.00"."""
     return f"{value:.2f}".replace("-", "−") if abs(value) >= 0.005 else "0.00"
+
+
+def thousandths(value: float) -> str:
+    """Three decimals, a real minus sign, and never "-0.000"."""
+    return f"{value:.3f}".replace("-", "−") if abs(value) >= 0.0005 else "0.000"
 
 
 def whole(value: float) -> str:

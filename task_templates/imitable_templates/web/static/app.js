@@ -77,9 +77,9 @@
     else $("#slider").setAttribute("aria-valuetext", texts.not_set);
   };
 
-  const focusFirst = () => {
+  const focusFirst = (looked) => {
     // On a phone the keyboard would cover the slider, so there the heading takes the focus of a new round.
-    const target = (byTouch ? null : $("#guess")) || $("#next") || $("main h1");
+    const target = looked || (byTouch ? null : $("#guess")) || $("#next") || $("main h1");
     if (target) target.focus({ preventScroll: true });
   };
 
@@ -117,17 +117,19 @@
       later = reply.status >= 500 || reply.status === 429 || reply.status === 408;
       if (!main || later) throw new Error("no page in the reply"); // the typed guess stays on this one
       const examples = $(".beside .examples");
-      const typed = form.matches("[data-look]") ? $("#guess").value : ""; // a look leaves the round as it was
+      const look = form.matches("[data-look]");
+      const typed = look ? $("#guess").value : ""; // a look leaves the round as it was
       const [at, before] = [scrollY, told];
       $("main").replaceWith(document.adoptNode(main));
       keepBeside(examples);
       document.title = page.title;
-      scrollTo(0, form.matches("[data-look]") ? at : 0);
+      scrollTo(0, look ? at : 0);
       arrive();
-      if (form.matches("[data-look]")) told = before; // what was seen of this round goes on
+      if (look) told = before; // what was seen of this round goes on
       if (typed !== "" && $("#guess")) { $("#guess").value = typed; show(typed); }
-      focusFirst();
-      $("#live").textContent = main.dataset.announce.replace(/\s+/g, " ").trim();
+      const looked = look && submitter ? $(`#unit-${submitter.value}`) : null; // read out, and the next key begins there
+      focusFirst(looked);
+      $("#live").textContent = (looked ? $(".readings h2 span").textContent : main.dataset.announce).replace(/\s+/g, " ").trim();
     } catch {
       buttons.forEach((button) => { button.disabled = false; });
       $("main").removeAttribute("aria-busy");
