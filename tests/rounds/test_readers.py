@@ -34,14 +34,13 @@ def telling(truths: Floats, rng: np.random.Generator) -> Floats:
     units = rng.normal(0, 4, (len(truths), 8))
     units[:, 2] = 1.6 * (truths - 5) + rng.normal(0, 1.5, len(truths))
     units[:, 6] = -1.4 * (truths - 5) + rng.normal(0, 1.5, len(truths))
-    shown: Floats = np.round(np.clip(units, -10, 10), 1)
+    shown: Floats = units.clip(-10, 10).round(1)
     return shown
 
 
 def shuffled(truths: Floats, rng: np.random.Generator) -> Floats:
     """The same numbers beside other texts."""
-    shown: Floats = rng.permutation(telling(truths, rng))
-    return shown
+    return telling(truths, rng)[rng.permutation(len(truths))]
 
 
 def shown_at(made: MadeTarget, level: str, shown: Shown, seed: int = 0) -> MadeTarget:

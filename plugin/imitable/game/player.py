@@ -117,6 +117,8 @@ async def _play(
             case "round":
                 if view["first_of_target"] and view["progress"]["episode"] > 1 and annotator.leaves():
                     return played
+                while (place := annotator.looks_up(view)) is not None:
+                    view = await post("look", token=token, round_id=view["round_id"], place=str(place))
                 guess, asked = annotator.guess(view), view["round_id"]
                 view = await post("guess", token=token, round_id=asked, guess=f"{guess:g}")
                 played.guesses.append((asked, guess))

@@ -3,6 +3,9 @@
 A learner forms its guess from the texts, examples and answers that it was shown: it remembers how strongly the target
 reacted to the marked piece, to the letters before it and to the word before it, and backs off from the specific to
 the general. So a target that reacts to a few words is learnable for it, and one that reacts to a theme is not.
+
+Where a page shows readings beside a text, it goes by them as far as they went with the answers so far; where it may
+look up some, it asks for those that went best.
 """
 
 from __future__ import annotations
@@ -14,9 +17,17 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
+
+from imitable.rounds import correlations, read_off, to_look_up
+
+Floats = npt.NDArray[np.float64]
 
 Kind = Literal["learner", "constant", "random", "copies"]
 """Learner: takes part in good faith. The others are bad players: one number for all, any number, the last answer."""
+
+MOST_TRUST = 0.97
+"""What a perfect correlation counts as, of 1: no reading is followed blindly."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +98,7 @@ class SimulatedAnnotator:
             stimulus = view["stimulus"]
             middle = (low + high) / 2
             expected = self._expect(features(stimulus["before"], stimulus["focus"], stimulus["after"]))
+            expected = self._weigh(expected, _readings(view))
             raw = middle + self.profile.scale * (expected - middle) + self.profile.bias
             raw += self.profile.noise * float(self.rng.normal())
         return round(2 * min(high, max(low, raw))) / 2
@@ -99,6 +111,24 @@ class SimulatedAnnotator:
             features(stimulus["before"], stimulus["focus"], stimulus["after"]), truth, self.profile.learning_rate
         )
         self.truths.append(truth)
+        read = _readings(view)
+        if len(read) and self.rng.random() < self.profile.attention:
+            self.read.append(read)
+            self.answers.append(truth)
+
+    def looks_up(self, view: Mapping[str, Any]) -> int | None:
+        """Place of the unit that it asks to see next, in a round where it may; None where it has seen enough."""
+        readings = view.get("readings") or {}
+        left = readings.get("looks_left")
+        if not left or self.profile.kind != "learner":
+            return None
+        if view["first_of_target"]:
+            self.read.clear()
+            self.answers.clear()
+        shown = [meter["value"] is not None for meter in readings["meters"]]
+        known = np.array(self.read).reshape(len(self.read), len(shown))
+        wanted = to_look_up(known, np.array(self.answers), looks=left + sum(shown))
+        return next((place for place in wanted.tolist() if not shown[place]), None)
 
     def leaves(self) -> bool:
         """Whether it gives up here."""
@@ -109,6 +139,8 @@ class SimulatedAnnotator:
         self.total: dict[str, float] = defaultdict(float)
         self.truths: list[float] = []
         self.last_truth = 5.0
+        self.read: list[Floats] = []
+        self.answers: list[float] = []
 
     def _study(self, examples: Sequence[Mapping[str, Any]]) -> None:
         for example in examples:
@@ -135,6 +167,39 @@ class SimulatedAnnotator:
                 trust = known / (known + 1.0)
                 expected += trust * (self.total[feature] / known - expected)
         return expected
+
+    def _weigh(self, expected: float, read: Floats) -> float:
+        """What the text lets expect, and what readings do, each weighed by how well it went with the answers so far.
+
+        A correlation counts as far as it is above 1/√rounds, which chance brings about. Together the readings weigh as
+        much as the best of them; one that goes perfectly outweighs the text.
+        """
+        seen, answers = np.array(self.read), np.array(self.answers)
+        if not len(read) or not len(seen):
+            return expected
+        known = np.isfinite(seen)
+        chance = 1 / np.sqrt(np.maximum(known.sum(0), 1))
+        r = correlations(seen, answers)
+        trust = np.clip((np.abs(r) - chance) / np.maximum(1 - chance, 1e-9), 0, MOST_TRUST) ** 2
+        weights, said = [0.0], [0.0]
+        for unit in np.flatnonzero((trust > 0) & np.isfinite(read)):
+            x, y = seen[known[:, unit], unit], answers[known[:, unit]]
+            weights.append(float(trust[unit] / (1 - trust[unit])))
+            said.append(float(y.mean() + r[unit] * y.std() * (read[unit] - x.mean()) / x.std()))
+        if not any(weights):
+            return expected
+        weight = max(weights)
+        return (expected + weight * float(np.average(said, weights=weights))) / (1 + weight)
+
+
+def _readings(view: Mapping[str, Any]) -> Floats:
+    """What a page shows beside its text, (features,); nan where nothing was looked up; empty at most levels."""
+    readings = view.get("readings")
+    if not readings:
+        return np.zeros(0)
+    rows = [[np.nan if one["value"] is None else one["value"], *one["adds"]] for one in readings["meters"]]
+    found: Floats = read_off(readings["level"], np.array([rows], dtype=np.float64))[0]
+    return found
 
 
 def features(before: str, focus: str, after: str) -> tuple[str, ...]:
