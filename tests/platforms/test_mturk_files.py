@@ -100,7 +100,8 @@ def test_levels_that_the_page_does_not_show_are_refused_and_nothing_is_written(t
     folder = invented_campaign(tmp_path / "campaign", levels=("examples", "upstream"))
     with closing(open_store(folder)) as store:
         with pytest.raises(
-            PlatformError, match=r"Level 'upstream' is shown by our own page alone\. Set \[episode\] lev"
+            PlatformError,
+            match=r"Level 'upstream' is not shown on pages that are uploaded by hand\. Set \[episode\] lev",
         ):
             write_files(folder, store, tmp_path / "batch", places=2)
         with store.read() as connection:

@@ -76,8 +76,8 @@ def write_files(folder: Folder, store: Store, out: Path, *, places: int | None, 
         raise PlatformError("Say with --links how many HITs there are to be, or in campaign.toml, [platform.mturk].")
     if beyond := folder.config.episode.beyond:
         raise PlatformError(
-            f"Level '{beyond[0]}' is shown by our own page alone. Set [episode] levels to text or examples, or let "
-            f"workers come there: imitable publish {folder.path} --platform mturk"
+            f"Level '{beyond[0]}' is not shown on pages that are uploaded by hand. Set [episode] levels to text or "
+            f"examples, or let workers come to our page: imitable publish {folder.path} --platform mturk"
         )
     if has_endpoint(folder):
         raise PlatformError(
