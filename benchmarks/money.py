@@ -55,7 +55,7 @@ NAMES = {
     "dallinger": "Dallinger: two calls, booked after them",
     "imitable-prolific": "**imitable**",
 }
-NAMES |= {f"{shape}-stand-in": NAMES[shape] for shape in ("psiturk", "mephisto", "otree", "imitable")}
+NAMES |= {f"{shape}-stand-in": NAMES[shape] for shape in ("psiturk", "mephisto", "imitable")}
 PLATFORMS = {
     "like-mturk": "A platform with operation ids and a list that lags, like MTurk",
     "mturk": "The stand-in for MTurk, `python -m imitable.rehearsal.mturk`",

@@ -205,7 +205,6 @@ SHAPES = {
     "imitable": imitable,
     "psiturk-stand-in": psiturk,
     "mephisto-stand-in": mephisto,
-    "otree-stand-in": otree,
     "imitable-stand-in": imitable_stand_in,
     "dallinger": dallinger,
     "imitable-prolific": imitable_prolific,
