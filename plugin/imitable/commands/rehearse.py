@@ -10,8 +10,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import timedelta
 from decimal import Decimal
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,22 +23,21 @@ from sqlalchemy import Connection, func, select
 from imitable.campaign import Folder, open_folder
 from imitable.commands.progress import Progress, silent
 from imitable.commands.rank import rank
-from imitable.commands.rehearsed import Rehearsal, before_publishing, forecasts, take_stock
+from imitable.commands.rehearsed import Rehearsal, before_publishing, filled, forecasts, take_stock
 from imitable.errors import BuildError, CampaignError, ImitableError, MissingExtra
 from imitable.money.amounts import total
 from imitable.money.ledger import Line, statement
-from imitable.store import build_hash_of, money_tables, open_store, read_report
+from imitable.store import Store, build_hash_of, money_tables, open_store, read_report
 
 if TYPE_CHECKING:
     from imitable.rehearsal.clock import Clock
+    from imitable.rehearsal.people import Person
     from imitable.rehearsal.stages import Stage
 
 PILOT = 10
 """People who play first, where the rest waits for what an hour earns."""
 ENOUGH = 20_000
 """Guesses that are played, at most, unless a number of players is given: a few minutes' worth."""
-SPARE = 1.5
-"""Times the places: so many people come at most, for places that are given back."""
 WITH_PEOPLE = ("returned", "not handed in", "timed-out", "wrong code", "unfinished", "not returned", "given back")
 """Differences that people make, and that a campaign is prepared for."""
 
@@ -148,7 +149,7 @@ class _Show:
         with door(self.copy, self.work / "clock", port=port, log=self.log, said=said):
             if self._pays and Decimal(self.folder.config.pay.floor_per_hour):
                 self._publish("--pilot", str(PILOT))
-                self._play(PILOT if players is None else min(PILOT, players), clock)
+                self._play(None if players is None else min(PILOT, players), clock)
                 self._command("collect")
                 self._pay()
             try:
@@ -158,7 +159,7 @@ class _Show:
                     raise
                 self.found.problems.append(str(error))
                 self._publish("--although", "a rehearsal goes on to see the rest")
-            self._play(self._wanted(players), clock)
+            self._play(self._most(players), clock)
         self._command("collect")
         self._look_at_differences()
         self._command("close")
@@ -175,13 +176,11 @@ class _Show:
         """Whether money goes through the platform."""
         return self.stage.sent() is not None
 
-    def _wanted(self, players: int | None) -> int:
-        """How many people are to come yet."""
+    def _most(self, players: int | None) -> int | None:
+        """How many people may come yet; None where as many come as the campaign needs."""
         rounds = self.folder.config.episode.rounds * self.folder.config.sitting.episodes
-        places = self.found.places
-        whole = players is None and places * rounds <= ENOUGH
-        if whole:
-            return round(SPARE * places) + PILOT - len(self.found.took)
+        if players is None and self.found.places * rounds <= ENOUGH:
+            return None
         return max(0, (max(PILOT, ENOUGH // rounds) if players is None else players) - len(self.found.took))
 
     def _publish(self, *options: str) -> None:
@@ -191,26 +190,54 @@ class _Show:
             places = func.sum(money_tables.reservations.c.places)
             self.found.places = int(connection.execute(select(places)).scalar_one() or 0)
 
-    def _play(self, count: int, clock: Clock) -> None:
+    def _play(self, most: int | None, clock: Clock) -> None:
+        """Let people come until every target has its annotators or no place is left, and not more than `most`."""
         import httpx
 
-        from imitable.rehearsal.people import draw_people
         from imitable.rehearsal.playing import play
 
-        if count < 1:
-            return
-        config, came = self.folder.config, len(self.found.took)
-        people = draw_people(count, config, self.rng, before=came)
-        expected = min(count, max(1, self.found.places - came)) * config.episode.rounds * config.sitting.episodes
+        config, open_places = self.folder.config, max(1, self.found.places - len(self.found.took))
+        first = open_places if most is None else min(most, open_places)
+        copy = open_folder(self.copy)
         try:
-            with self.progress("Playing by simulated people", expected) as advance:
-                took = play(self.stage, clock, people, self.found.usual, rng=self.rng, tick=advance)
+            with (
+                self.progress(
+                    "Playing by simulated people", first * config.episode.rounds * config.sitting.episodes
+                ) as advance,
+                closing(open_store(copy, url="sqlite")) as store,
+            ):
+                took = play(
+                    self.stage,
+                    clock,
+                    islice(self._people(first), most),
+                    self.found.usual,
+                    needed=lambda: self._needed(copy, store),
+                    patience=timedelta(minutes=2 * config.episode.abandon_after_minutes),
+                    rng=self.rng,
+                    tick=advance,
+                )
         except httpx.HTTPError as error:
             raise _Refused(
                 f"The game's server stopped answering ({str(error) or type(error).__name__}). Keep the rehearsal, and "
                 "report it."
             ) from error
         self.found.took += took
+        self.found.whole = most is None or len(took) < most
+
+    def _people(self, first: int) -> Iterator[Person]:
+        """Whoever may come, drawn so many together and then a few at a time."""
+        from imitable.rehearsal.people import draw_people
+
+        came = len(self.found.took)
+        while True:
+            yield from draw_people(first, self.folder.config, self.rng, before=came)
+            came, first = came + first, PILOT
+
+    def _needed(self, copy: Folder, store: Store) -> bool:
+        """Whether an episode is left to be played."""
+        with store.read() as connection:
+            done, wanted = filled(connection, copy, self.platform)
+        return done < wanted
 
     def _command(self, name: str, *options: str, code: int = 0) -> str:
         """Run a command as it is typed, with nothing of our environment. Raises _Refused with what it says."""

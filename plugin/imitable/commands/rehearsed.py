@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import ROUND_UP, Decimal
@@ -47,6 +47,8 @@ class Rehearsal:
     """People who came in an hour: assumed."""
     places: int = 0
     """Sittings that were offered: the whole campaign's."""
+    whole: bool = False
+    """Whether as many people came as the campaign needs or has places for, and not a share of them."""
     took: list[Took] = field(default_factory=list)
     targets: int = 0
     """That the campaign has."""
@@ -74,11 +76,6 @@ class Rehearsal:
         if not self.took:
             return timedelta(0)
         return max(one.ended for one in self.took) - min(one.began for one in self.took)
-
-    @property
-    def whole(self) -> bool:
-        """Whether everybody came whom the campaign is for."""
-        return len(self.took) >= self.places
 
 
 @dataclass(frozen=True)
@@ -110,9 +107,8 @@ def take_stock(found: Rehearsal, folder: Folder, connection: Connection, sent: S
     lines = [line for line in statement(connection) if not line.made_up]
     found.cost = _cost(found, folder, connection, lines, sent)
     found.fair = fairness(connection, folder)
-    offer = next(one for one in places(connection, folder) if one.platform == found.platform)
-    found.targets = int(connection.execute(select(func.count()).select_from(tables.targets)).scalar_one())
-    found.filled = (offer.filled(), found.targets * len(folder.config.episode.levels) * offer.wanted)
+    found.targets = _targets(connection)
+    found.filled = filled(connection, folder, found.platform)
     found.happened += _happened(found, lines)
     never = {one.visit.submission for one in found.took if one.person.habit == "forgets" and one.visit.submission}
     lost = [line for line in lines if line.payable and line.assignment.partition(" ")[0] in never]
@@ -127,7 +123,17 @@ def take_stock(found: Rehearsal, folder: Folder, connection: Connection, sent: S
         found.problems.append(
             f"It would cost {found.cost.scaled}, more than [pay] cap, {cap}. Raise it, or offer less."
         )
-    found.to_do += _empty_places(found, folder)
+    found.to_do += _places_to_offer(found, folder)
+
+
+def filled(connection: Connection, folder: Folder, platform: str) -> tuple[int, int]:
+    """Finished episodes that count, and those that the campaign wants on this platform."""
+    offer = next(one for one in places(connection, folder) if one.platform == platform)
+    return offer.filled(), _targets(connection) * len(folder.config.episode.levels) * offer.wanted
+
+
+def _targets(connection: Connection) -> int:
+    return int(connection.execute(select(func.count()).select_from(tables.targets)).scalar_one())
 
 
 def forecasts(found: Rehearsal, folder: Folder, honest: float) -> list[Forecast]:
@@ -249,12 +255,18 @@ def _too_little(fair: Fairness, folder: Folder) -> str:
     )
 
 
-def _empty_places(found: Rehearsal, folder: Folder) -> list[str]:
+def _places_to_offer(found: Rehearsal, folder: Folder) -> Iterator[str]:
+    """How many sittings to offer, where it is not what is offered."""
     done, wanted = found.filled
-    if not found.whole or done >= wanted:
-        return []
-    more = found.places + -(-(wanted - done) // folder.config.sitting.episodes)
-    return [
-        f"{wanted - done} of {wanted} episodes stayed unplayed, for some people leave: offer {more} sittings, and not "
-        f"{found.places}."
-    ]
+    played = sum(one.played is not None and bool(one.played.guesses) for one in found.took)
+    if found.whole and done < wanted:
+        more = found.places + -(-(wanted - done) // folder.config.sitting.episodes)
+        yield (
+            f"{wanted - done} of {wanted} episodes stayed unplayed, for some people leave: offer {more} sittings, and "
+            f"not {found.places}."
+        )
+    elif found.whole and 1.2 * played < found.places:
+        yield (
+            f"{played} people played all {wanted} episodes: {found.places} sittings are more than it needs, and money "
+            "is set aside for each."
+        )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -46,42 +46,46 @@ def door(campaign: Path, clock: Path, *, port: int, log: Path, said: Path) -> Ab
 def play(
     stage: Stage,
     clock: Clock,
-    people: Sequence[Person],
+    people: Iterable[Person],
     usual: Usual,
     *,
+    needed: Callable[[], bool],
+    patience: timedelta,
     rng: np.random.Generator,
     tick: Callable[[int], object] = lambda _guesses: None,
 ) -> list[Took]:
-    """Let people come until all have, or no place is left and none comes free. Returns what each did, as they ended.
+    """Let people come as long as they are `needed`, there are any, and a place is left or may come free.
 
+    It ends, too, when nobody has had anything to play for as long as `patience`. Returns what each did, as they ended.
     Raises httpx errors when the game stays away.
     """
-    return asyncio.run(_play(stage, clock, people, usual, rng, tick))
+    return asyncio.run(_play(stage, clock, people, usual, needed, patience, rng, tick))
 
 
 async def _play(
     stage: Stage,
     clock: Clock,
-    people: Sequence[Person],
+    people: Iterable[Person],
     usual: Usual,
+    needed: Callable[[], bool],
+    patience: timedelta,
     rng: np.random.Generator,
     tick: Callable[[int], object],
 ) -> list[Took]:
     timeline = Timeline(clock)
     took: list[Took] = []
-    streams = iter(rng.spawn(len(people)))
-    inside = 0
+    inside, played_at = 0, timeline.now
 
     async def come() -> None:
         nonlocal inside
         waiting = iter(people)
         person = next(waiting, None)
-        while person is not None:
+        while person is not None and needed() and timeline.now - played_at < patience:
             await timeline.wait(float(rng.exponential(3600 / stage.per_hour)))
             visit = stage.arrive(timeline.now)
             if visit is not None:
                 inside += 1
-                timeline.begin(take_part(person, visit, next(streams)))
+                timeline.begin(take_part(person, visit, rng.spawn(1)[0]))
                 person = next(waiting, None)
             elif not inside and not stage.waiting(timeline.now):
                 return
@@ -89,12 +93,15 @@ async def _play(
             await timeline.wait(3600 / stage.per_hour)
 
     async def take_part(person: Person, visit: Visit, stream: np.random.Generator) -> None:
-        nonlocal inside
+        nonlocal inside, played_at
         began = timeline.now
         paces, own = stream.spawn(2)
         annotator = SimulatedAnnotator(replace(person.profile, quits=0.0), own)
 
         async def think(view: Mapping[str, Any]) -> None:
+            nonlocal played_at
+            if view["kind"] == "round" and not view["tutorial"]:
+                played_at = timeline.now
             await timeline.wait(usual.seconds(view, person, paces))
 
         ends: dict[str, Any] = {"leave_after" if person.habit == "leaves" else "stop_after": person.ends_after}
