@@ -11,7 +11,7 @@ from .conduct import Influence, influence, judge
 from .crowd import Crowd, crowd
 from .episodes import finished
 from .model import Fit, fit
-from .ranking import in_order, levels_table, ranking_table
+from .ranking import by_level, in_order, levels_table, ranking_table
 from .settings import Settings
 from .statistics import Statistics
 
@@ -33,6 +33,8 @@ class Analysis:
     """annotators.csv."""
     levels: pd.DataFrame | None
     """levels.csv, where levels vary."""
+    by_level: pd.DataFrame | None
+    """`ranking.by_level`, where levels vary."""
     groups: pd.DataFrame | None
     """groups.csv, where groups were asked for."""
     crowd: Crowd
@@ -90,6 +92,7 @@ def analyse(
         ranking=ranking,
         annotators=annotators_table(people, statistics, verdict, coverage=settings.coverage),
         levels=levels_table(found, played, coverage=settings.coverage) if found.levels else None,
+        by_level=by_level(found, played, coverage=settings.coverage) if found.levels else None,
         groups=_groups(found, about, settings) if settings.by else None,
         crowd=pooled,
         finished=done,

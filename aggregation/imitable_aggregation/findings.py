@@ -54,6 +54,8 @@ class Findings:
     """A sample of held-out guesses, `Statistics.sample`: `guess, truth`."""
     groups: pd.DataFrame | None = None
     """groups.csv; None: no grouping was asked for."""
+    levels: pd.DataFrame | None = None
+    """Mean imitability at each level of information, `ranking.by_level`; None: there was one level."""
     influence: Influence | None = None
     """What leaving annotators out did to the ranking; None: nobody was left out."""
 

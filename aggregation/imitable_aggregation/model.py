@@ -45,6 +45,8 @@ class Fit:
     """By annotator_id: `skill` on the average target, `skill_sd`."""
     levels: dict[str, Floats]
     """Draws, (draws,), of what each level of information adds to held-out skill; they sum to 0."""
+    level: str | None
+    """The level that `targets` and `samples` are at; None: the mean of all."""
     components: dict[str, Any]
     """Covariances over knots in squared skill: target, annotator, episode; noise of one guess; item; gamma."""
     estimand: str
@@ -53,6 +55,11 @@ class Fit:
     """What a reader must know about this fit."""
     iterations: int = 0
     """Steps of expectation-maximisation."""
+
+    def at(self, level: str) -> Floats:
+        """Draws, (draws, targets), of held-out skill at one level of `levels`."""
+        here = self.levels[self.level] if self.level is not None else 0.0
+        return self.samples["held_out"] + (self.levels[level] - here)[:, None]
 
 
 def fit(
@@ -117,6 +124,7 @@ def fit(
             index=pd.Index(annotator_ids, name="annotator_id", dtype="str"),
         ),
         levels=drawn.effects,
+        level=level if drawn.effects else None,
         components={
             "knots": [KNOTS[knot] for knot in used],
             **{name: getattr(p, name).tolist() for name in ("target", "annotator", "episode", "gamma")},

@@ -56,6 +56,20 @@ def calibration(singles: pd.DataFrame | None, pooled: pd.DataFrame | None, cover
     return Printed(["", "said", "mean truth", "truths between", "number"], rows)
 
 
+def levels(table: pd.DataFrame | None) -> Printed:
+    """Mean imitability by level (`ranking.by_level`)."""
+    rows = [
+        [
+            str(row["level"]),
+            f"{row['n_episodes']:,}",
+            skill(row["imitability"]),
+            f"{skill(row['imitability_low'])} to {skill(row['imitability_high'])}",
+        ]
+        for row in ([] if table is None else table.to_dict(orient="records"))
+    ]
+    return Printed(["level", "episodes", "imitability", "interval"], rows)
+
+
 def groups(table: pd.DataFrame | None) -> Printed:
     """The first contrasts of groups.csv."""
     rows = []

@@ -144,6 +144,7 @@ def _findings(found: Analysis, reading: Reading, settings: Settings, notes: list
         crowd=found.crowd,
         guesses=found.statistics.sample(SHOWN),
         groups=found.groups,
+        levels=found.by_level,
         influence=found.influence,
     )
 

@@ -63,15 +63,27 @@ def levels_table(fit: Fit, episodes: pd.DataFrame, *, coverage: float) -> pd.Dat
     """levels.csv: imitability of each target at each level where it was played, with its interval."""
     played = episodes[["target_id", "level"]].drop_duplicates().sort_values(["target_id", "level"])
     at = pd.Index(fit.target_ids).get_indexer(pd.Index(played["target_id"]))
-    draws = np.stack(
-        [
-            fit.samples["held_out"][:, target] + fit.levels[level]
-            for target, level in zip(at, played["level"], strict=True)
-        ],
-        axis=1,
-    )
+    of_level = {level: fit.at(level) for level in fit.levels}
+    draws = np.stack([of_level[level][:, one] for one, level in zip(at, played["level"], strict=True)], axis=1)
     table = played.assign(imitability=draws.mean(axis=0), imitability_sd=draws.std(axis=0)).reset_index(drop=True)
     return with_interval(table, "imitability", coverage)[[column.name for column in LEVELS_TABLE.columns]]
+
+
+def by_level(fit: Fit, episodes: pd.DataFrame, *, coverage: float) -> pd.DataFrame:
+    """Mean imitability of all targets at each level: `level, n_episodes`, `imitability` with its interval; best first.
+
+    On fresh items of these very targets.
+    """
+    draws = {level: fit.at(level).mean(axis=1) for level in fit.levels}
+    table = pd.DataFrame(
+        {
+            "level": list(draws),
+            "n_episodes": [int((episodes["level"] == level).sum()) for level in draws],
+            "imitability": [float(each.mean()) for each in draws.values()],
+            "imitability_sd": [float(each.std()) for each in draws.values()],
+        }
+    ).sort_values("imitability", ascending=False, ignore_index=True)
+    return with_interval(table, "imitability", coverage)
 
 
 def draws_table(fit: Fit) -> pd.DataFrame:

@@ -86,6 +86,7 @@ def render(findings: Findings) -> str:
         },
         figure=drawn,
         table={
+            "levels": printed.levels(f.levels),
             "learning": printed.learning(shown.curve),
             "crowd": printed.crowd(shown.sizes),
             "calibration": printed.calibration(shown.singles, shown.pooled, f.coverage),
@@ -136,6 +137,7 @@ def _figures(f: Findings, shown: _Shown) -> dict[str, str]:
         "players": ""
         if best is None
         else figures.against_players(ranking, best, "simulated players" if f.banner else "people"),
+        "levels": "" if f.levels is None else figures.levels(f.levels, coverage),
         "learning": figures.learning(shown.curve, coverage) if len(shown.curve) else "",
         "multiples": figures.multiples(ranking, f.target_ids, f.samples, f.knots, coverage) if knots > 1 else "",
         "crowd": figures.crowd_size(shown.sizes, coverage) if len(shown.sizes) > 1 else "",
@@ -153,6 +155,7 @@ def _parts(f: Findings, drawn: dict[str, Markup]) -> list[tuple[str, str]]:
         ("imitability", "Imitability", True),
         ("start", "Easy, learnable or opaque", bool(drawn["start"])),
         ("players", "Beside automatic players", bool(drawn["players"])),
+        ("levels", "Levels of information", f.levels is not None),
         ("learning", "Learning", True),
         ("crowd", "The crowd", bool(drawn["calibration"])),
         ("groups", "Groups", f.groups is not None),

@@ -84,6 +84,7 @@ def found(targets: int = 12, annotators: int = 20, *, gap: float = 0.1, sd: floa
         crowd=pooled(truth, rng),
         guesses=guesses,
         groups=contrasts(),
+        levels=by_level(),
         influence=Influence(0.9, pd.Series(0.1, index=pd.Index(ids))),
     )
 
@@ -95,6 +96,12 @@ def pooled(truth: Any, rng: np.random.Generator) -> Crowd:
         {"size": [1, 2, 3], "skill": [0.2, 0.3, 0.35], "low": 0.1, "high": 0.4, "plain": [0.1, 0.15, 0.2]}
     )
     return Crowd(items, pd.DataFrame(), curve, 0.33, 0.2)
+
+
+def by_level() -> pd.DataFrame:
+    value = np.array([0.5, 0.3, 0.1])
+    table = pd.DataFrame({"level": ["weights", "upstream", "text"], "n_episodes": 40, "imitability": value})
+    return table.assign(imitability_low=value - 0.08, imitability_high=value + 0.08)
 
 
 def contrasts() -> pd.DataFrame:
@@ -109,7 +116,9 @@ def contrasts() -> pd.DataFrame:
 
 def bare(f: Findings) -> Findings:
     """The least that a ranking may know."""
-    return replace(f, crowd=None, guesses=None, groups=None, influence=None, samples={}, target_ids=(), components={})
+    return replace(
+        f, crowd=None, guesses=None, groups=None, levels=None, influence=None, samples={}, target_ids=(), components={}
+    )
 
 
 def without_start(f: Findings) -> Findings:

@@ -169,6 +169,9 @@ def test_levels_are_told_apart_and_their_effects_sum_to_nothing() -> None:
     assert effects["examples"] == pytest.approx(-effects["text"], abs=1e-9)
     raised = one.targets["imitability"] - mean.targets["imitability"]
     np.testing.assert_allclose(raised, effects["examples"], atol=0.02)
+    for level in ("examples", "text"):  # whatever the level that estimates are for
+        np.testing.assert_allclose(one.at(level).mean(axis=0), mean.at(level).mean(axis=0), atol=0.03)
+    np.testing.assert_array_equal(one.at("examples"), one.samples["held_out"])
     with pytest.raises(TableError, match="choose one of examples, text"):
         fitted(guesses, level="weights")
 

@@ -3,6 +3,7 @@
 from .calibration import by_height, guess_and_truth
 from .contrasts import differences, drawn_contrasts, sources
 from .curves import MULTIPLES, PHASE_NAMES, crowd_size, learning, multiples, with_band
+from .levels import levels
 from .marks import DRAWN, common
 from .people import people, shares, use_of_scale
 from .plane import INTERVALS, kinds, start_and_end
@@ -24,6 +25,7 @@ __all__ = [
     "guess_and_truth",
     "kinds",
     "learning",
+    "levels",
     "multiples",
     "people",
     "shares",
