@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Barrier
@@ -12,6 +13,7 @@ import pytest
 from sqlalchemy import select
 
 from imitable.campaign import Folder
+from imitable.campaign.running import Pool
 from imitable.errors import PlatformError
 from imitable.game.content import read_content
 from imitable.game.reserving import Reserved, reserve, reserved
@@ -72,6 +74,14 @@ def test_pools_that_are_too_small_are_refused_with_the_size_that_would_do(campai
     assert "Nothing was made" in str(refused.value)
     with closing(open_store(campaign)) as store, store.read() as connection:
         assert reserved(connection, platform="label-studio") == []
+
+
+def test_pools_that_the_texts_did_not_fill_want_more_texts(campaign: Folder) -> None:
+    pool = Pool(practice=24, held_out=16)
+    episode = campaign.config.episode.model_copy(update={"pool": pool})
+    asked = replace(campaign, config=campaign.config.model_copy(update={"episode": episode}))
+    with pytest.raises(PlatformError, match=r"found fewer items than \[episode\] pool asks for: give it more texts"):
+        _reserve(asked, *(f"a{number}" for number in range(8)))
 
 
 def test_items_may_be_shared_where_a_proxy_hides_them(campaign: Folder) -> None:

@@ -17,6 +17,7 @@ from label_studio_campaign import ROUNDS, OnLabelStudio, any_door, with_key
 from typer.testing import CliRunner
 
 from imitable.cli.app import app
+from imitable.commands.accounts import forget
 from imitable.commands.collect import collect
 from imitable.commands.publish import publish
 from imitable.errors import PlatformError
@@ -103,6 +104,28 @@ def test_the_first_answers_stand(here: OnLabelStudio, ann: Account) -> None:
     here.real.client(ann).patch(f"/api/annotations/{number}/", json={"result": later})
     assert "was changed after it was first submitted" in the_one(here, "edited").sentence
     assert answers(here) == [(4, 2, "trees")]
+
+
+def test_who_was_forgotten_is_not_heard_of_again_and_not_invited_again(
+    here: OnLabelStudio, ann: Account, bob: Account
+) -> None:
+    for place in (0, 1):
+        here.submit(ann, played(here, ann, place), place)
+    here.collect()
+    here.submit(bob, played(here, bob))
+    forget(here.folder.path, here.folder.annotator_id("label-studio", ann.email))
+    assert here.collect().findings == ()
+    with here.store() as store, store.read() as connection:
+        heard = [(row.completed_by, row.result) for row in connection.execute(tables.heard.select())]
+    assert len(heard) == 3
+    assert all((who == bob.email) == bool(result) for who, result in heard)
+    assert ann.email not in str(heard)
+    before = [row["id"] for row in here.there()]
+    made = here.publish()
+    assert "1 of the accounts belongs to people who were forgotten, and gets no task" in " ".join(made.notes)
+    assert [row["id"] for row in here.there()] == before
+    assert ann.email not in made.files[0].read_text(encoding="utf-8")
+    assert made.sittings == here.publish(dry_run=True).sittings == 2  # the place that was paid for counts
 
 
 def test_answers_of_an_episode_that_is_not_finished_wait(here: OnLabelStudio, ann: Account) -> None:

@@ -414,6 +414,28 @@ def test_without_a_key_nobody_is_invited_and_no_money_is_held(make: Make, monkey
     assert status(folder).money.aside.minor == 300
 
 
+def test_other_accounts_in_the_file_are_more_sittings_and_money_is_set_aside_for_them(make: Make) -> None:
+    campaign = make(annotators=4, toml='[pay]\ncurrency = "USD"\nbase = "3.00"\ncap = "400.00"\n')
+    folder, file = campaign.folder.path, campaign.folder.path / "accounts.csv"
+    header, *rows = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    for at in (0, 2):
+        file.write_text(header + "".join(rows[at : at + 2]), encoding="utf-8")
+        made = publish(folder, platform="label-studio")
+        assert made.sittings == at + 2
+        assert status(folder).money.aside.minor == 300 * (at + 2)
+
+
+def test_who_was_planned_in_a_run_that_failed_is_not_invited_by_one_that_asks_for_fewer(make: Make, door: str) -> None:
+    campaign = make()
+    campaign.edit(door, "http://127.0.0.1:9")
+    with pytest.raises(NotOffered):
+        campaign.publish()
+    campaign.edit("http://127.0.0.1:9", door)
+    assert campaign.publish(places=1).sittings == 1
+    assert {task.platform_id for task in campaign.tasks()} == {campaign.people[0].email}
+    assert campaign.publish().sittings == 2
+
+
 def test_what_stands_in_a_project_is_not_handed_out_again_as_files_nor_the_other_way(
     make: Make, tmp_path: Path
 ) -> None:

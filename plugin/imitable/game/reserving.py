@@ -64,14 +64,16 @@ def reserve(
 ) -> list[Reserved]:
     """A sitting for each of these annotators, planned to its end, or the one that was planned before.
 
-    Unless `share_items`, no item of a target is given to two annotators of this platform. With `dry_run` nothing is
-    kept. Raises PlatformError, and keeps nothing, when the pools are too small for that, with the sizes needed, and
-    when items that are yet to be guessed were shared before.
+    Unless `share_items`, no item of a target is given to two annotators of this platform. Who was forgotten gets none.
+    With `dry_run` nothing is kept. Raises PlatformError, and keeps nothing, when the pools are too small for that, with
+    the sizes needed, and when items that are yet to be guessed were shared before.
     """
     with store.write() as connection:
         # Held to the end: who plans at the same moment would read the same items as not yet given.
         connection.execute(select(tables.campaigns.c.campaign_id).with_for_update()).all()
         given = None if share_items else _given(connection, platform)
+        gone = forgotten(connection, folder, platform, names)
+        names = [name for name in names if name not in gone]
         for name in names:
             _reserve_one(connection, folder, content, Entry(platform, name, name, proven=True), given, now)
         made = reserved(connection, platform=platform)
@@ -81,6 +83,15 @@ def reserve(
         if dry_run:
             connection.rollback()
     return [one for one in made if one.name in names]
+
+
+def forgotten(connection: Connection, folder: Folder, platform: str, names: Sequence[str]) -> set[str]:
+    """Those of a platform's annotators who were erased: whoever comes by that name again is not invited."""
+    erased = select(tables.identities.c.annotator_id).where(
+        tables.identities.c.platform == platform, tables.identities.c.platform_id.startswith(tables.FORGOTTEN)
+    )
+    gone = set(connection.execute(erased).scalars())
+    return {name for name in names if folder.annotator_id(platform, name) in gone}
 
 
 def _given(connection: Connection, platform: str) -> set[str]:
@@ -177,15 +188,20 @@ def _refuse_small_pools(
     wanted = config.platform.annotators_per_target(platform) * len(config.episode.levels)
     held = Counter(one.target_id for one in made)
     open_targets = {target for target in content.targets if held[target] < wanted}
-    played: dict[str, set[str]] = {name: set() for name in (*names, *(one.name for one in made))}
+    played: dict[str, set[str]] = {name: set() for name in names}
     for one in made:
-        played[one.name].add(one.target_id)
+        if not one.name.startswith(tables.FORGOTTEN):
+            played.setdefault(one.name, set()).add(one.target_id)
     if all(len(mine) >= config.sitting.episodes or open_targets <= mine for mine in played.values()):
         return
     most = min(wanted, len(played))
-    needed = f"pool = {{ practice = {most * config.episode.practice}, held_out = {most * config.episode.held_out} }}"
+    pool, practice, held_out = config.episode.pool, most * config.episode.practice, most * config.episode.held_out
+    larger = f"pool = {{ practice = {max(practice, pool.practice)}, held_out = {max(held_out, pool.held_out)} }}"
+    mend = f"Set [episode] {larger} and build again"
+    if practice <= pool.practice and held_out <= pool.held_out:
+        mend = "The build found fewer items than [episode] pool asks for: give it more texts ([corpus]) and build again"
     raise PlatformError(
         f"The pools are too small for {len(played)} annotators: what was revealed to one can be read by all, so no "
-        f"item of a target may go to two of them. Nothing was made. Set [episode] {needed} and build again, invite "
-        "fewer annotators, or lower annotators_per_target; where a proxy hides the tasks of others, set proxied = true."
+        f"item of a target may go to two of them. Nothing was made. {mend}, invite fewer annotators, or lower "
+        "annotators_per_target; where a proxy hides the tasks of others, set proxied = true."
     )

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import delete, select, update
 
 from imitable.errors import MoneyError
-from imitable.money.ledger import FORGOTTEN, counting, decided
+from imitable.money.ledger import counting, decided
 from imitable.store import Store, tables
 from imitable.store import money_tables as money
 
@@ -36,7 +36,7 @@ def forget(store: Store, annotator_id: str, *, now: datetime) -> None:
                 f"{annotator_id} is still owed {unsettled[0].amount} ({unsettled[0].kind}). Pay and settle that first: "
                 "afterwards nobody knows whom to pay."
             )
-        gone = f"{FORGOTTEN}{annotator_id}"
+        gone = f"{tables.FORGOTTEN}{annotator_id}"
         connection.execute(
             update(tables.identities).where(identities.annotator_id == annotator_id).values(platform_id=gone)
         )
@@ -45,7 +45,7 @@ def forget(store: Store, annotator_id: str, *, now: datetime) -> None:
             delete(tables.links).where(links.platform == who.platform, links.platform_id == who.platform_id)
         )
         for row in connection.execute(select(tables.sittings).where(sittings.annotator_id == annotator_id)).all():
-            fresh = {"assignment": f"{FORGOTTEN}{row.sitting_id}", "submission": "", "return_to": ""}
+            fresh = {"assignment": f"{tables.FORGOTTEN}{row.sitting_id}", "submission": "", "return_to": ""}
             connection.execute(update(tables.sittings).where(sittings.sitting_id == row.sitting_id).values(fresh))
             connection.execute(
                 update(money.obligations)

@@ -23,10 +23,6 @@ Stand = Literal["nothing", "owed", "sending", "paid", "failed", "unknown", "abse
 The others are the last outcome of the last attempt."""
 
 
-FORGOTTEN = "forgotten-"
-"""What the platform's ids of people and of their work are replaced by when somebody is erased, and our own id."""
-
-
 @dataclass(frozen=True)
 class Line:
     """One obligation, and where it stands."""
@@ -74,7 +70,7 @@ class Line:
     @property
     def forgotten(self) -> bool:
         """Whether the annotator was erased, so that the platform can be asked nothing about it."""
-        return self.assignment.startswith(FORGOTTEN)
+        return self.assignment.startswith(tables.FORGOTTEN)
 
     @property
     def waiting(self) -> str:

@@ -9,7 +9,6 @@ from typing import Any
 from sqlalchemy import func, select
 
 from imitable.game.showing import end_sitting
-from imitable.money.ledger import FORGOTTEN
 from imitable.store import Store, tables
 
 Sitting = Any
@@ -37,7 +36,7 @@ def sittings_of(store: Store, platform: str) -> list[Sitting]:
 
 def forgotten(sittings: Iterable[Sitting]) -> set[str]:
     """The pseudonyms among them of people who were erased: what a platform still lists of them is left alone."""
-    return {one.annotator_id for one in sittings if one.platform_id.startswith(FORGOTTEN)}
+    return {one.annotator_id for one in sittings if one.platform_id.startswith(tables.FORGOTTEN)}
 
 
 def end_sittings(store: Store, platform: str, submissions: Collection[str] | None = None) -> int:

@@ -172,6 +172,9 @@ BUILT = (campaigns, targets, items, truths, shades, examples, gauges, readings, 
 SIMULATED_DOMAIN = "simulated.invalid"
 """Mail domain of programs that play on a platform which knows people by their e-mail."""
 
+FORGOTTEN = "forgotten-"
+"""What the platform's ids of people and of their work are replaced by when somebody is erased, and our own id."""
+
 identities = Table(
     "identities",
     metadata,

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from imitable.campaign import Folder
 from imitable.errors import PlatformError
 from imitable.game.content import Content, read_content
 from imitable.game.label_studio import names
-from imitable.game.reserving import Reserved, reserve, reserved
+from imitable.game.reserving import Reserved, forgotten, reserve, reserved
 from imitable.platforms import Collected, Progress, Published, nobody_invited, silent
 from imitable.platforms.label_studio.accounts import Account, everybody_but, read_accounts, refuse_strangers
 from imitable.platforms.label_studio.client import Server, connected
@@ -54,22 +54,25 @@ class LabelStudio:
         config = labelling_config(folder, words)
         check_config(config)
         content = read_content(store, words)
+        before = _offered(store)
         if dry_run:
-            chosen = _chosen(_accounts(folder, settings, None), places)
+            chosen, gone = _chosen(folder, store, _accounts(folder, settings, None), places)
             would = _reserve(folder, store, content, settings, chosen, dry_run=True)
+            sittings = before.union(one.sitting_id for one in would)
             what = f"a Label Studio project at {settings.url} with {_counted(would)}"
             step = f"start 'imitable serve {folder.path}', then the same command without --dry-run"
-            return Published(what, (), step, (*_notes(chosen, would, settings.mode), *promises(folder)), len(chosen))
+            notes = (*_notes(chosen, gone, would, settings.mode), *promises(folder))
+            return Published(what, (), step, notes, len(sittings))
         with ExitStack() as to_end:
-            with nobody_invited(_offered(store)):  # until a task is sent
+            with nobody_invited(len(before)):  # until a task is sent
                 to_end.enter_context(alone(store, folder))
                 server = to_end.enter_context(connected(settings.url))
-                chosen = _chosen(_accounts(folder, settings, server), places)
+                chosen, gone = _chosen(folder, store, _accounts(folder, settings, server), places)
                 made = _reserve(folder, store, content, settings, chosen)
                 project = make_project(server, folder, store, config)
                 others = connect(server, folder, project, settings.mode)
-            with store.read() as connection:
-                every = reserved(connection, platform=names.PLATFORM)
+            sittings = before.union(one.sitting_id for one in made)
+            every = [one for one in _reserved(store) if one.sitting_id in sittings]
             tasks = _tasks(folder, store, content, words, _open(store, every), settings.mode)
             send(server, store, project, tasks, progress)
             people = sorted({one.name for one in every})
@@ -80,8 +83,8 @@ class LabelStudio:
             path = write_addresses(folder, (settings.public_url or server.url).rstrip("/"), project, tabs)
         what = f"a Label Studio project with {_counted(every)}: {settings.url}/projects/{project}"
         step = f"let 'imitable serve {folder.path}' run, and send each person the address in {path.name}"
-        notes = (*map(_stranger, others), *_notes(chosen, made, settings.mode), *promises(folder))
-        return Published(what, (path,), step, notes, len(people))
+        notes = (*map(_stranger, others), *_notes(chosen, gone, made, settings.mode), *promises(folder))
+        return Published(what, (path,), step, notes, len(sittings))
 
     def collect(self, folder: Folder, store: Store, *, progress: Progress = silent) -> Collected:
         """Ask what changed since last time, keep the answers to the three questions, compare all with the record."""
@@ -107,16 +110,19 @@ class LabelStudio:
             return close_tasks(server, store, find_project(server, store), now=now)
 
 
-def _offered(store: Store) -> int:
-    """Sittings of which a task was sent."""
+def _offered(store: Store) -> set[str]:
+    """The sittings of which a task was sent."""
     of = tables.sitting_episodes.c
-    query = (
-        select(func.count(of.sitting_id.distinct()))
-        .join(tables.tasks, tables.tasks.c.episode_id == of.episode_id)
-        .where(tables.tasks.c.platform == names.PLATFORM)
-    )
+    query = select(of.sitting_id).join(tables.tasks, tables.tasks.c.episode_id == of.episode_id)
     with store.read() as connection:
-        return int(connection.execute(query).scalar_one())
+        return set(connection.execute(query.where(tables.tasks.c.platform == names.PLATFORM)).scalars())
+
+
+def _reserved(store: Store) -> list[Reserved]:
+    """Everybody's episodes, but for those who were forgotten."""
+    with store.read() as connection:
+        every = reserved(connection, platform=names.PLATFORM)
+    return [one for one in every if not one.name.startswith(tables.FORGOTTEN)]
 
 
 def _settings(folder: Folder) -> Settings:
@@ -144,12 +150,18 @@ def _accounts(folder: Folder, settings: Settings, server: Server | None) -> list
     return listed
 
 
-def _chosen(accounts: list[Account], places: int | None) -> list[Account]:
+def _chosen(
+    folder: Folder, store: Store, accounts: list[Account], places: int | None
+) -> tuple[list[Account], set[str]]:
+    """The first `places` accounts, and those who were forgotten, who are not among them."""
+    with store.read() as connection:
+        gone = forgotten(connection, folder, names.PLATFORM, [account.email for account in accounts])
+    accounts = [account for account in accounts if account.email not in gone]
     if places is not None and places > len(accounts):
         raise PlatformError(
             f"There are {len(accounts)} accounts, and {places} sittings were asked for. Ask for fewer, or add accounts."
         )
-    return accounts[:places]
+    return accounts[:places], gone
 
 
 def _reserve(
@@ -222,9 +234,7 @@ def _take_rounds(server: Server, folder: Folder, store: Store, project: int, *, 
     content = read_content(store, words)
     take_heard(folder, store, content, now=datetime.now(UTC) if in_turn else None)
     if in_turn:
-        with store.read() as connection:
-            every = reserved(connection, platform=names.PLATFORM)
-        tasks = _tasks(folder, store, content, words, _open(store, every), "webhook")
+        tasks = _tasks(folder, store, content, words, _open(store, _reserved(store)), "webhook")
         send(server, store, project, tasks, silent)
 
 
@@ -241,13 +251,18 @@ def _counted(every: Sequence[Reserved]) -> str:
     return f"{len(every)} task{'s'[: len(every) != 1]} for {people} annotator{'s'[: people != 1]}"
 
 
-def _notes(chosen: Sequence[Account], made: Sequence[Reserved], mode: str) -> list[str]:
+def _notes(chosen: Sequence[Account], gone: Collection[str], made: Sequence[Reserved], mode: str) -> list[str]:
     with_tasks = {one.name for one in made}
     notes, idle = [], sum(account.email not in with_tasks for account in chosen)
     if idle:
         notes.append(
             f"{idle} of {len(chosen)} accounts get no task, for every target has its annotators: raise "
             "[platform.label_studio] annotators_per_target if they are to play too."
+        )
+    if gone:
+        notes.append(
+            f"{len(gone)} of the accounts belong{'s'[: len(gone) == 1]} to people who were forgotten, and get"
+            f"{'s'[: len(gone) == 1]} no task: take them out of the accounts' file."
         )
     unknown = sum(not account.token for account in chosen)
     if unknown and mode == "interactive":

@@ -92,8 +92,10 @@ def _sharing(folder: Folder, store: Store) -> Iterator[Check]:
         shared = len(connection.execute(twice).all())
     if settings is not None and settings.proxied:
         yield note(
-            f"{shared} items are played by more than one annotator. See to it that annotators reach {settings.url} "
-            "through the proxy of --nginx only: from here that cannot be seen."
+            "Items are shared (proxied = true"
+            + (f"; {shared} are played by more than one annotator" if shared else "")
+            + f"). See to it that annotators reach {settings.url} through the proxy of --nginx only: from here that "
+            "cannot be seen."
         )
     elif shared:
         yield wrong(

@@ -42,13 +42,13 @@ class There:
 def pull(server: Server, store: Store, project: int, progress: Progress) -> There:
     """Ask for everything that changed since the last pull, and note what is said of each annotation.
 
-    All times are the server's: ours may be wrong by hours.
+    All times are the server's: ours may be wrong by hours. What those wrote who were forgotten is left where it is.
     """
     with store.read() as connection:
         since = connection.execute(
             select(tables.pulls.c.up_to).where(tables.pulls.c.platform == names.PLATFORM)
         ).scalar()
-    noted = external_ids(store)
+    noted, erased = external_ids(store), _erased(store)
     key_of = {number: key for key, number in noted.items()}
     answer = server.wire.get(f"/api/projects/{project}/")
     started, total = parsedate_to_datetime(answer.headers["date"]), int(answer.json()["task_number"])
@@ -60,7 +60,7 @@ def pull(server: Server, store: Store, project: int, progress: Progress) -> Ther
             everything |= {row["id"] for row in rows}
             unreadable += [row for row in rows if row.get("unreadable")]
             with store.write() as connection:
-                _note(connection, [row for row in rows if row["id"] in key_of], key_of, who)
+                _note(connection, [row for row in rows if row["id"] in key_of and row["id"] not in erased], key_of, who)
             latest = max(filter(None, (latest, *(_time(row["updated_at"]) for row in rows))), default=None)
             advance(len(rows))
     if since is not None and total == len(key_of) and server.holds_all(project, key_of):
@@ -77,6 +77,20 @@ def pull(server: Server, store: Store, project: int, progress: Progress) -> Ther
                 connection.execute(update(tables.pulls).where(tables.pulls.c.platform == names.PLATFORM).values(row))
     strange = sorted(everything - set(key_of))
     return There(gone, tuple(strange), tuple(number for row in unreadable for number in row["unreadable"]))
+
+
+def _erased(store: Store) -> set[int]:
+    """The server's ids of tasks of people who were forgotten: what they wrote there is not taken in again."""
+    episodes, who = tables.episodes.c, tables.identities.c
+    query = (
+        select(tables.tasks.c.external_id)
+        .join(tables.episodes, episodes.episode_id == tables.tasks.c.episode_id)
+        .join(tables.identities, who.annotator_id == episodes.annotator_id)
+        .where(tables.tasks.c.platform == names.PLATFORM, tables.tasks.c.external_id.is_not(None))
+        .where(who.platform_id.startswith(tables.FORGOTTEN))
+    )
+    with store.read() as connection:
+        return {int(number) for number in connection.execute(query).scalars()}
 
 
 def _note(connection: Connection, rows: Sequence[Row], key_of: Mapping[int, str], who: Mapping[int, str]) -> None:

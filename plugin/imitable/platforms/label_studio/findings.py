@@ -21,7 +21,7 @@ Record = Any
 
 
 def compare(folder: Folder, store: Store, there: There) -> list[Finding]:
-    """Everything that differs now, in the order of annotators and episodes."""
+    """Everything that differs now, in the order of annotators and episodes; who was forgotten is left out."""
     with store.read() as connection:
         said: dict[str, list[Record]] = defaultdict(list)
         for row in connection.execute(_HEARD):
@@ -62,7 +62,7 @@ _TASKS = (
     )
     .join(tables.episodes, tables.episodes.c.episode_id == tables.tasks.c.episode_id)
     .join(tables.identities, tables.identities.c.annotator_id == tables.episodes.c.annotator_id)
-    .where(tables.tasks.c.platform == names.PLATFORM)
+    .where(tables.tasks.c.platform == names.PLATFORM, ~tables.identities.c.platform_id.startswith(tables.FORGOTTEN))
     .order_by(tables.episodes.c.annotator_id, tables.episodes.c.episode_id, tables.tasks.c.trial)
 )
 
