@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from sqlalchemy import select
@@ -15,9 +16,12 @@ from building import campaign, edit
 from imitable.commands.build import build
 from imitable.commands.export import export
 from imitable.errors import BuildError
-from imitable.game.views import Done, Questions, Readings, Reveal, Round
+from imitable.game.simulated import Profile, SimulatedAnnotator
+from imitable.game.views import Done, Questions, Readings, Reveal, Round, as_json
 from imitable.store import open_store, read_build, tables
 from imitable.testing import invented_campaign
+from imitable_aggregation.rank import rank
+from imitable_aggregation.settings import Settings
 from playing import Table
 
 MORE = """
@@ -43,6 +47,7 @@ class Watched:
         self.looked: dict[str, list[str]] = {}
         """By round, places in order."""
         self.chance = random.Random(5)
+        self.who = [SimulatedAnnotator(Profile(f"p{n}"), np.random.default_rng(n)) for n in range(PEOPLE)]
 
     def play(self, link: int, *, rounds: int | None = None) -> None:
         token = self.table.sit(link)
@@ -55,8 +60,10 @@ class Watched:
                     if rounds == 0:
                         return
                     rounds = None if rounds is None else rounds - 1
-                    view = self.table.game.guess(token, view.round_id, "5")
+                    guess = self.who[link].guess(json.loads(as_json(view)))
+                    view = self.table.game.guess(token, view.round_id, f"{guess:g}")
                 case Reveal():
+                    self.who[link].learn(json.loads(as_json(view)))
                     view = self.table.game.view(token)
                 case Questions():
                     view = self.table.game.answer(token, view.episode_id, fun="3", interest="3", explanation="")
@@ -173,6 +180,19 @@ def test_what_past_rounds_showed_stays_said_when_settings_change(played: Watched
         edit(directory, "looks = 3\nshow = 2", "looks = 3")
     for name, frame in before.items():
         pd.testing.assert_frame_equal(frame, after[name])
+
+
+def test_levels_go_through_to_the_ranking_and_its_report(played: Watched, tmp_path: Path) -> None:
+    guesses = exported(played, tmp_path / "out")["guesses"]
+    rank(tmp_path / "out", tmp_path / "results", Settings(by=("level",), keep_bad=True))
+    levels = pd.read_csv(tmp_path / "results" / "levels.csv")
+    cells = set(levels[["target_id", "level"]].itertuples(index=False, name=None))
+    counted = guesses[guesses["phase"] != "check"]
+    assert cells == set(counted[["target_id", "level"]].itertuples(index=False, name=None))
+    groups = pd.read_csv(tmp_path / "results" / "groups.csv")
+    assert len(groups[groups["population"] == "these"]) == 10  # pairs of five levels
+    report = (tmp_path / "results" / "report.html").read_text(encoding="utf-8")
+    assert "Imitability by level of information" in report
 
 
 def test_every_column_is_described_and_no_link_is_named(played: Watched, tmp_path: Path) -> None:
