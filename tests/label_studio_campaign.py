@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -29,6 +31,9 @@ from label_studio_server import LabelStudio as Real
 
 ROUNDS = 5
 """Of an episode: three with answers and two without."""
+
+TRUTHS = re.compile(r"\d\.\d{6}")
+"""As much of a truth as no other number has by chance: Label Studio tells of sizes and times, too."""
 
 
 class _Door(BaseHTTPRequestHandler):
@@ -87,13 +92,20 @@ class OnLabelStudio:
         url: str = "",
         accounts: bool = True,
         toml: str = "",
+        built: Path | None = None,
         **more: Any,
     ) -> None:
+        """`built`: a campaign that was built for real, of which this is a copy; else one is invented."""
         settings = f'[platform.label_studio]\nurl = "{url or real.url}"\nbackend_url = "{door}"\n'
         if accounts:
             settings += 'accounts = "accounts.csv"\n'
-        options = {"targets": 2, "episodes": 2, "practice": 3, "held_out": 2, "key": os.urandom(32), **more}
-        self.folder: Folder = invented_campaign(path, more=settings + toml, **options)
+        if built is None:
+            options = {"targets": 2, "episodes": 2, "practice": 3, "held_out": 2, "key": os.urandom(32), **more}
+            self.folder: Folder = invented_campaign(path, more=settings + toml, **options)
+        else:
+            with (shutil.copytree(built, path) / "campaign.toml").open("a", encoding="utf-8") as file:
+                file.write(settings + toml)
+            self.folder = open_folder(path)
         self.real = real
         self.people = people(real, annotators)
         write_accounts(path / "accounts.csv", self.people)
@@ -202,6 +214,19 @@ class OnLabelStudio:
         made = self.real.client(person).post(f"/api/tasks/{number}/annotations", json={"result": list(page), **more})
         assert made.status_code == 201, made.text
         return int(made.json()["id"])
+
+    def sealed(self) -> set[str]:
+        """The first digits of every truth whose guess is not committed, and of those that are never shown."""
+        query = (
+            select(tables.truths.c.truth, tables.truths.c.activation)
+            .join(tables.rounds, tables.rounds.c.item_id == tables.truths.c.item_id)
+            .outerjoin(tables.guesses, tables.OF_ROUND)
+            .where(tables.guesses.c.trial.is_(None) | (tables.rounds.c.phase == "held_out"))
+        )
+        with self.store() as store, store.read() as connection:
+            rows = connection.execute(query).all()
+        written = [TRUTHS.match(repr(abs(value))) for row in rows for value in row]
+        return {found[0] for found in written if found}
 
     def guesses(self) -> list[tuple[Any, ...]]:
         """Every committed guess."""

@@ -7,14 +7,14 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from label_studio_campaign import OnLabelStudio, with_key
+from label_studio_campaign import TRUTHS, OnLabelStudio, with_key
 from sqlalchemy import select
 
 from imitable.commands.export import export
@@ -25,15 +25,13 @@ from imitable.rehearsal.label_studio.playing import play_tasks
 from imitable.store import tables
 from label_studio_server import LabelStudio as Real
 from label_studio_server import addresses_of_label_studio, with_tables
+from labelling import invent_readings
 from lengths import examples
 
 if TYPE_CHECKING:
     from conftest import Server
 
 pytestmark = pytest.mark.xdist_group("label-studio")
-
-TRUTHS = re.compile(r"\d\.\d{6}")
-"""As much of a truth as no other number has by chance: Label Studio tells of sizes and times, too."""
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -78,11 +76,11 @@ Here = tuple[OnLabelStudio, "Server"]
 @pytest.fixture
 def published(
     both: Real, tmp_path: Path, serving: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
-) -> Callable[[Size], Here]:
-    """Publish a campaign of a size; it comes with the game's server."""
+) -> Callable[..., Here]:
+    """Publish a campaign of a size, at some levels; it comes with the game's server."""
     with_key(monkeypatch, both)
 
-    def publish(size: Size) -> Here:
+    def publish(size: Size, levels: Sequence[str] = ("examples",)) -> Here:
         campaign = OnLabelStudio(
             tmp_path / "campaign",
             both,
@@ -92,7 +90,10 @@ def published(
             episodes=size.episodes,
             practice=size.rounds - 2,
             held_out=2,
+            levels=levels,
         )
+        with campaign.store() as store:
+            invent_readings(store, *campaign.folder.config.episode.beyond)
         game = serving(campaign.folder.path)
         campaign.edit("http://127.0.0.1:1", game.address)
         campaign.publish()
@@ -102,20 +103,6 @@ def published(
     return publish
 
 
-def _sealed(here: OnLabelStudio) -> set[str]:
-    """The first digits of every truth whose guess is not committed, and of those that are never shown."""
-    query = (
-        select(tables.truths.c.truth, tables.truths.c.activation)
-        .join(tables.rounds, tables.rounds.c.item_id == tables.truths.c.item_id)
-        .outerjoin(tables.guesses, tables.OF_ROUND)
-        .where(tables.guesses.c.trial.is_(None) | (tables.rounds.c.phase == "held_out"))
-    )
-    with here.store() as store, store.read() as connection:
-        rows = connection.execute(query).all()
-    written = [TRUTHS.match(repr(abs(value))) for row in rows for value in row]
-    return {found[0] for found in written if found}
-
-
 def _play(here: OnLabelStudio, people: int, episodes: int, tick: Callable[[int], object] = lambda _: None) -> int:
     chosen = here.people[:people]
     profiles = [Profile(one.email, noise=0.5) for one in chosen]
@@ -123,12 +110,12 @@ def _play(here: OnLabelStudio, people: int, episodes: int, tick: Callable[[int],
 
 
 def test_nothing_that_has_yet_to_be_guessed_is_readable_at_any_address(
-    published: Callable[[Size], Here], tmp_path: Path
+    published: Callable[..., Here], tmp_path: Path
 ) -> None:
-    campaign, _ = published(WIDER)
+    campaign, _ = published(WIDER, levels=("examples", "upstream", "weights", "consult"))
     half = len(campaign.people) // 2
     assert _play(campaign, half, WIDER.play) == half * WIDER.play * WIDER.rounds
-    sealed, nosy = _sealed(campaign), campaign.people[-1]
+    sealed, nosy = campaign.sealed(), campaign.people[-1]
     assert len(sealed) > 20
     [backend] = campaign.real.client().get("/api/ml", params={"project": campaign.project}).json()
     read = []
@@ -174,7 +161,7 @@ def test_nothing_that_has_yet_to_be_guessed_is_readable_at_any_address(
     ],
 )
 def test_both_servers_are_killed_and_nothing_is_lost_or_doubled(
-    published: Callable[[Size], Here],
+    published: Callable[..., Here],
     size: Size,
     players: dict[str, int],
     request: pytest.FixtureRequest,
