@@ -23,6 +23,7 @@ from imitable.platforms.label_studio.files import write_files
 from imitable.platforms.label_studio.project import check_config
 from imitable.store import Store, open_store, tables
 from imitable.testing import invented_campaign
+from labelling import invent_readings
 
 
 @pytest.fixture
@@ -70,6 +71,24 @@ def test_the_files_hold_every_round_and_no_truth(campaign: tuple[Folder, Store],
     config = (tmp_path / "files" / "config.xml").read_text(encoding="utf-8")
     check_config(config)
     assert set(re.findall(r'value="\$(\w+)"', config)) <= set(tasks[0]["data"])
+
+
+def test_levels_stand_in_the_files_and_one_that_needs_answers_is_refused_before_anything_is_kept(
+    tmp_path: Path,
+) -> None:
+    folder = invented_campaign(tmp_path / "campaign", levels=("upstream", "weights"))
+    with closing(open_store(folder)) as store:
+        invent_readings(store, "upstream", "weights")
+        shown = [task["data"]["text"] for task in _tasks(folder, store, tmp_path / "files")]
+    assert {(text.count('class="gauge"'), text.count("<tbody>")) for text in shown} == {(8, 0), (0, 1)}
+    folder = invented_campaign(tmp_path / "other", levels=("upstream", "consult"))
+    with closing(open_store(folder)) as store:
+        for dry_run in (True, False):
+            with pytest.raises(PlatformError, match="Level 'consult' needs a game that answers"):
+                write_files(folder, store, tmp_path / "none", places=2, dry_run=dry_run)
+        with store.read() as connection:
+            assert connection.execute(select(tables.sittings)).all() == []
+    assert not (tmp_path / "none").exists()
 
 
 def test_the_same_call_writes_the_same_files_and_never_over_others(
