@@ -1,8 +1,8 @@
 """What each level's readings add for automatic players, on a real model: a table of levels, and where they do not help.
 
-Every level is built, `probes` with three that are trained here: on who the story is about, on speech, on animals. As a
-control the same players are given the readings of other texts. `--model PATH` takes another model than the one that
-ships (`make models` makes two), `--max-texts` bounds the corpus, `--embedding PATH` lets `nearest` play too.
+Every level is built (or `--levels`), `probes` with three that are trained here: on who the story is about, on speech,
+on animals. As a control the same players are given the readings of other texts. `--model PATH` takes another model than
+the one that ships (`make models` makes two), `--max-texts` bounds the corpus, `--embedding PATH` lets `nearest` play.
 """
 
 from __future__ import annotations
@@ -55,9 +55,14 @@ select = {{ method = "kurtosis", count = {count} }}
 [episode]
 levels = {levels}
 pool = {{ practice = {practice}, held_out = {held_out} }}
+{probes}
+{players}
+"""
+
+
+PROBES = """
 [readings]
 probes = ["probes/speech.safetensors", "probes/girl.safetensors", "probes/animal.safetensors"]
-{players}
 """
 
 
@@ -66,9 +71,11 @@ def main() -> None:
     asked.add_argument("--model", default="builtin:stories260K")
     asked.add_argument("--layers", type=int, nargs="+", default=[1, 2, 3], help="blocks with others on both sides")
     asked.add_argument("--count", type=int, default=20, help="units that each of two selection methods takes")
+    asked.add_argument("--levels", nargs="+", default=LEVELS, choices=LEVELS)
     asked.add_argument("--block", type=int, default=5, help="consecutive texts that are one document")
     asked.add_argument("--max-texts", type=int, help="texts of the corpus that are read")
     asked.add_argument("--pool", type=int, nargs=2, default=[60, 40], help="practice and held-out items")
+    asked.add_argument("--probe-texts", type=int, default=100, help="of each label, that a probe is trained on at most")
     asked.add_argument("--embedding", default="")
     asked.add_argument("--seed", type=int, default=0)
     options = asked.parse_args()
@@ -78,7 +85,8 @@ def main() -> None:
         new(folder)
         (folder / "secret.key").write_text("07" * 32 + "\n", encoding="ascii")  # the same units every time
         (folder / "campaign.toml").write_text(_toml(options), encoding="utf-8")
-        _train_probes(folder, layer=options.layers[len(options.layers) // 2])
+        if "probes" in options.levels:
+            _train_probes(folder, layer=options.layers[len(options.layers) // 2], texts=options.probe_texts)
         build(folder)
         records, report = read_build(folder / "build"), read_report(folder / "build")
         assert report is not None
@@ -104,14 +112,15 @@ def _toml(options: argparse.Namespace) -> str:
         most=f"max_texts = {options.max_texts}" if options.max_texts else "",
         sites=listed([f"mlp.{layer}" for layer in options.layers]),
         count=options.count,
-        levels=listed(LEVELS),
+        levels=listed(options.levels),
         practice=options.pool[0],
         held_out=options.pool[1],
+        probes=PROBES if "probes" in options.levels else "",
         players=f'[players]\nembedding = "{whole(options.embedding)}"' if options.embedding else "",
     )
 
 
-def _train_probes(folder: Path, *, layer: int) -> None:
+def _train_probes(folder: Path, *, layer: int, texts: int) -> None:
     """Three probes of what a reader could name, from texts of the corpus that tell by a plain rule."""
     stories = (Path(str(files("imitable.builtin"))) / "tinystories.txt").read_text(encoding="utf-8").split("\n\n")
 
@@ -133,7 +142,7 @@ def _train_probes(folder: Path, *, layer: int) -> None:
             writer.writerow(["text", "label"])
             for text, found in labels:
                 taken[found] += 1
-                if taken[found] <= min(most, 100):
+                if taken[found] <= min(most, texts):
                     writer.writerow([" ".join(text.split()), "yes" if found else "no"])
         done = train_probe(folder, labelled=path, layer=layer, name=name)
         print(f"probe {name}: held-out AUROC {done.auroc:.2f} a token")
