@@ -47,7 +47,7 @@ def _show_levels(levels: list[Help]) -> None:
             f"{one.worse} of {one.targets}",
         )
     out.print(table)
-    out.print("  ± and what counts as better or worse: one standard error, over targets; two, over simulated episodes")
+    out.print("  ±: standard error, over targets. better, worse: by more than two, over simulated episodes")
     likely = [
         f"{one.level} (most on {one.most.target_id}, {one.most.gain:+.2f})"
         for one in sorted(levels, key=lambda one: -one.gain)
