@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select, update
+from starlette.testclient import TestClient
 
 from building import campaign
 from imitable.campaign import open_folder
 from imitable.commands.build import build
 from imitable.errors import GameError
 from imitable.game.views import Reveal, Round
+from imitable.game.web import web_app
 from imitable.store import open_store, tables
 from playing import Table
 
@@ -74,6 +77,33 @@ def test_a_round_shows_what_was_read_at_its_item_and_so_does_its_answer(seated: 
     if level == "weights" and view.readings:
         rows = [meter.adds for meter in view.readings.meters]
         assert view.readings.sums == tuple(pytest.approx(sum(part)) for part in zip(*rows, strict=True))
+
+
+@pytest.mark.parametrize("level", ["neighbours", "upstream", "downstream", "consult", "weights"])
+def test_the_page_of_a_round_and_that_of_its_answer_show_the_same_readings(seated: Table, level: str) -> None:
+    http = TestClient(web_app(seated.game))
+    token = seated.sit()
+    view = at_level(seated, token, level)
+    asked = http.post("/play", data={"token": token})
+    if level == "consult":
+        for place in ("1", "7"):
+            asked = http.post("/look", data={"token": token, "round_id": view.round_id, "place": place})
+    answered = http.post("/guess", data={"token": token, "round_id": view.round_id, "guess": "5"})
+    assert (asked.status_code, answered.status_code) == (200, 200)
+    letters = [
+        re.findall(r'<b class="letter">(.)</b>|<tr><th scope="row">(.)</th>', page.text) for page in (asked, answered)
+    ]
+    assert letters[0] == letters[1]
+    assert len(letters[0]) == {"consult": 2, "weights": 12}.get(level, 8)
+
+
+def test_an_answer_says_nothing_of_units_where_none_was_looked_up(seated: Table) -> None:
+    http = TestClient(web_app(seated.game))
+    token = seated.sit()
+    view = at_level(seated, token, "consult")
+    page = http.post("/guess", data={"token": token, "round_id": view.round_id, "guess": "5"})
+    assert page.status_code == 200
+    assert 'class="readings"' not in page.text
 
 
 def test_no_page_names_a_unit(seated: Table) -> None:
