@@ -40,12 +40,8 @@ def there(credentials: None) -> Iterator[StandIn]:
 
 
 def settings(there: StandIn, more: str = "", *, public: str = PUBLIC) -> str:
-    """What campaign.toml needs besides. The frames are on another name of this machine than the API."""
-    here = there.address
-    sites = f'["{here}", "{here.replace("127.0.0.1", "localhost")}"]'
-    return (
-        f'[serve]\npublic_url = "{public}"\n[platform.mturk]\nendpoint_url = "{here}"\nworker_sites = {sites}\n{more}\n'
-    )
+    """What campaign.toml needs besides."""
+    return f'[serve]\npublic_url = "{public}"\n[platform.mturk]\nendpoint_url = "{there.address}"\n{more}\n'
 
 
 class OnMTurk(OnPlatform[StandIn]):

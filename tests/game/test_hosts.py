@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlalchemy import func, select
 from starlette.testclient import TestClient
 
+from imitable.campaign.mturk import MTurk
 from imitable.game.finishing import receipt
 from imitable.game.signed_links import ISSUER
 from imitable.game.web import web_app
@@ -440,3 +441,11 @@ def test_places_are_counted_for_each_platform(call: Call) -> None:
     assert here.play(other)["nothing_left"], "Prolific's only place is taken"
     link = here.post("/start", code=here.here.links[0].code, agree="yes")
     assert here.play(link)["guesses"] == 5
+
+
+def test_a_worker_site_on_this_machine_may_frame_under_both_of_its_names() -> None:
+    assert MTurk(endpoint_url="http://127.0.0.1:5997").sites == ["http://127.0.0.1:5997", "http://localhost:5997"]
+    assert MTurk(endpoint_url="https://mturk.example").sites == ["https://mturk.example"]
+    assert MTurk(endpoint_url="https://mturk.example", worker_sites=["https://w.example/x"]).sites == [
+        "https://w.example"
+    ]

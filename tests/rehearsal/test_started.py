@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from imitable.errors import PlatformError
 from imitable.rehearsal.controls import started
+from imitable.rehearsal.loopback import command, environment
 
 DEAF = """
 import os, signal, time
@@ -34,3 +36,10 @@ def test_a_server_that_does_not_end_when_it_is_told_to_is_killed(monkeypatch: py
         pid = int(address.rpartition(":")[2])
         assert Path(f"/proc/{pid}").exists() or sys.platform != "linux"
     assert not Path(f"/proc/{pid}").exists()
+
+
+def test_a_file_where_one_stands_is_not_taken_for_a_library(tmp_path: Path) -> None:
+    (tmp_path / "json.py").write_text("raise RuntimeError('this is a script of the user')", encoding="utf-8")
+    words = command(tmp_path / "log.txt", "imitable", "--version")
+    done = subprocess.run(words, cwd=tmp_path, env=environment({}), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split()[0]) == (0, "imitable"), done.stderr

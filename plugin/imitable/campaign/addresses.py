@@ -11,6 +11,13 @@ WebAddress = Annotated[str, Field(pattern=r"^https?://[^\s?#;,'\"]+$")]
 """An address without a query; it may stand in a header."""
 
 
+def names(site: str) -> list[str]:
+    """An origin, and where it is on this machine the same under the machine's other name: browsers see two sites."""
+    host = urlsplit(site).hostname or ""
+    other = {"127.0.0.1": "localhost", "localhost": "127.0.0.1"}.get(host)
+    return [site] if other is None else [site, site.replace(host, other, 1)]
+
+
 def origin(address: str) -> str:
     """Scheme, host and port of a web address, as browsers name it; empty for anything else."""
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
-from imitable.campaign.addresses import WebAddress, origin
+from imitable.campaign.addresses import WebAddress, names, origin
 from imitable.campaign.material import Table
 
 
@@ -40,7 +40,8 @@ class MTurk(Table):
     """Workers that it is for; what was published can only get more."""
     annotators_per_target: int = Field(default=10, ge=1)
     worker_sites: list[WebAddress] = Field(default=[])
-    """Sites in whose frames the task is shown and to which it is submitted; without any, the endpoint's own."""
+    """Sites in whose frames the task is shown and to which it is submitted; without any, the endpoint's own (of one on
+    this machine, under both of its names)."""
     per_hit: int = Field(default=9, ge=1)
     """Workers that one HIT is for, at most: by Amazon's prices, ten or more cost twice the fee on the reward."""
     title: str | None = Field(default=None, min_length=1)
@@ -65,6 +66,7 @@ class MTurk(Table):
 
     @property
     def sites(self) -> list[str]:
-        """The origins of `worker_sites`, or of the endpoint."""
-        named = self.worker_sites or [self.endpoint_url or ""]
-        return [origin(one) for one in named if one]
+        """The origins of `worker_sites`, or of the endpoint, under every name that a browser may have for it."""
+        if self.worker_sites or self.endpoint_url is None:
+            return [origin(one) for one in self.worker_sites]
+        return names(origin(self.endpoint_url))

@@ -135,5 +135,5 @@ def _links(campaign: Path) -> dict[str, list[str]]:
 
 def serving(campaign: Path, *, port: int = 0) -> AbstractContextManager[str]:
     """`imitable serve` in a process of its own, on this port or a free one of this machine. Yields its address."""
-    command = [sys.executable, "-m", "imitable", "serve", str(campaign), "--port", str(port)]
+    command = [sys.executable, "-P", "-m", "imitable", "serve", str(campaign), "--port", str(port)]
     return started(command, os.environ | {"PYTHONUNBUFFERED": "1"})

@@ -121,7 +121,7 @@ def running(module: str, *options: str, log: Path | None = None) -> Iterator[tup
     """
     import httpx
 
-    command = [sys.executable, "-m", module, *options] if log is None else loopback.command(log, module, *options)
+    command = [sys.executable, "-P", "-m", module, *options] if log is None else loopback.command(log, module, *options)
     trusted = httpx.create_ssl_context(trust_env=False)
     with (
         started(command, None if log is None else loopback.environment({})) as address,

@@ -43,7 +43,7 @@ def environment(more: Mapping[str, str]) -> dict[str, str]:
 
 def command(log: Path, module: str, *words: object) -> list[str]:
     """How such a process is started."""
-    return [sys.executable, "-m", "imitable.rehearsal.loopback", str(log), module, *map(str, words)]
+    return [sys.executable, "-P", "-m", "imitable.rehearsal.loopback", str(log), module, *map(str, words)]
 
 
 def refused(log: Path) -> list[str]:

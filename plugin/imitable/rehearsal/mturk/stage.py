@@ -12,7 +12,6 @@ from imitable.campaign import Campaign
 from imitable.campaign.mturk import MTurk
 from imitable.errors import MissingExtra
 from imitable.game.player import Played
-from imitable.rehearsal.mturk.framing import other_name
 from imitable.rehearsal.mturk.process import KEY, SECRET, StandIn, standing_in
 from imitable.rehearsal.people import Habit
 from imitable.rehearsal.stages import WALLET, Sent, Stage, Visit
@@ -35,7 +34,7 @@ class Workers:
             "AWS_DEFAULT_REGION": "us-east-1",
         }
         told = (config.platform.mturk or MTurk()).model_dump(exclude_none=True, exclude=set(_OF_THE_SITE))
-        told |= {"endpoint_url": there.address, "worker_sites": [there.address, other_name(there.address)]}
+        told |= {"endpoint_url": there.address, "worker_sites": []}
         self.tables: Mapping[str, Mapping[str, object]] = {"mturk": told}
         self.notes = tuple(_to_do(config))
         self._next: str | None = None
