@@ -13,7 +13,11 @@ import pytest
 from sqlalchemy import select
 
 from imitable.campaign import Folder
+from imitable.commands.close import close
+from imitable.commands.collect import collect, collect_file
 from imitable.commands.export import export
+from imitable.commands.publish import publish_files
+from imitable.commands.status import status
 from imitable.errors import PlatformError
 from imitable.game.label_studio import names
 from imitable.money.earned import earned
@@ -122,6 +126,26 @@ def test_an_export_is_taken_in_once_and_exports_without_feedback(
     assert sorted(guesses["guess"]) == list(range(10))
     played = pd.read_csv(tmp_path / "out" / "episodes_played.csv")
     assert played["completed"].all()
+
+
+def test_commands_know_that_the_tasks_are_files(tmp_path: Path) -> None:
+    settings = '[platform.label_studio]\nurl = "http://127.0.0.1:9"\n'  # nothing runs there, and nothing is asked
+    folder = invented_campaign(tmp_path / "campaign", more=settings)
+    publish_files(folder.path, tmp_path / "files", platform="label-studio", places=2)
+    tasks = json.loads((tmp_path / "files" / "tasks.json").read_text(encoding="utf-8"))
+    export = tmp_path / "export.json"
+    export.write_text(json.dumps([task | {"annotations": [_answer(1, 5)]} for task in tasks[:1]]), encoding="utf-8")
+    assert collect_file(folder.path, export).taken == 1
+    assert collect(folder.path).platforms["label-studio"].sittings == 1
+    seen = status(folder.path)
+    assert seen.next_step == f"imitable collect {folder.path} --from-file FILE"
+    assert not [said for said in seen.also if said.startswith("imitable collect")]
+    assert [said for said in seen.also if " --files OUT --links " in said]
+    table = tmp_path / "export.csv"
+    table.write_text("id,guess\n1,5\n", encoding="utf-8")
+    with pytest.raises(PlatformError, match="Export again from Label Studio, as JSON"):
+        collect_file(folder.path, table)
+    assert "take its tasks out of the project. 2 sittings are over" in close(folder.path, now=True)["label-studio"]
 
 
 def test_what_cannot_be_a_guess_is_told_and_changes_nothing(campaign: tuple[Folder, Store], tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ class TestLabelStudioKeepsTheContract(PlatformContract):
 def test_a_task_is_made_for_each_episode_with_a_tab_and_drafts_for_its_annotator(make: Make) -> None:
     campaign = make(annotators=2)
     done = campaign.publish()
-    assert "4 tasks for 2 annotators" in done.what
+    assert "4 episodes for 2 annotators" in done.what
     assert campaign.everything_is_there_once()
     for row in campaign.there():
         assert row["data"][names.ANNOTATOR] in {person.email for person in campaign.people}
@@ -336,7 +336,7 @@ def test_a_dry_run_needs_no_server_where_a_file_says_who_plays(tmp_path: Path, m
         app, ["publish", str(tmp_path / "new"), "--platform", "label-studio", "--dry-run"], catch_exceptions=False
     )
     assert shown.exit_code == 0
-    assert "Would make a Label Studio project at http://127.0.0.1:9 with 8 tasks for 2 annotators." in shown.output
+    assert "Would make a Label Studio project at http://127.0.0.1:9 with 8 episodes for 2 annotators." in shown.output
     assert not (tmp_path / "new" / "label-studio.csv").exists()
 
 

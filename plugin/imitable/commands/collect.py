@@ -31,12 +31,13 @@ def collect_file(directory: Path, export: Path) -> FileCollected:
 
     Safe to repeat. Raises PlatformError for a file that is neither, and then nothing is taken.
     """
-    from imitable.platforms.by_hand import WHY
+    from imitable.platforms.by_hand import WHY, uploaded
     from imitable.platforms.label_studio.exported import take_in_export
     from imitable.platforms.mturk.results import take_in_results
 
-    take_in = take_in_results if export.suffix.lower() == ".csv" else take_in_export
     with built(directory) as (folder, store):
+        csv = export.suffix.lower() == ".csv" and (uploaded(store, "mturk") or not uploaded(store, "label-studio"))
+        take_in = take_in_results if csv else take_in_export
         done = take_in(folder, store, export)
     rows = [(str(one.place), one.annotation, WHY[one.why]) for one in done.not_taken]
     path = write_list(directory / "not-taken.csv", ("task", "annotation", "reason"), rows)

@@ -46,7 +46,8 @@ def next_step(
     missing = {platform: whole - done for platform, (done, whole) in places.items() if done < whole}
     guesses = _count(connection, tables.guesses)
     also = []
-    if guesses and published - set(_OWN) and _not_collected(connection, folder):
+    by_hand = {names.PLATFORM} if _by_hand(connection) else set()
+    if guesses and published - set(_OWN) - by_hand and _not_collected(connection, folder):
         also.append(f"imitable collect {here} says in what the platforms differ from our record")
     if owing or _earned_since(connection, folder):
         also.append(f"imitable pay {here} says who is owed what, and why")
@@ -125,9 +126,25 @@ def _more_accounts(connection: Connection, folder: Folder, missing: Mapping[str,
     if settings is None or left <= 0:
         return ""
     more = -(-left // folder.config.sitting.episodes)
+    publish = f"imitable publish {folder.path} --platform {names.PLATFORM}"
+    if there := _by_hand(connection):
+        publish += " --files OUT"
+        if not settings.accounts:
+            return f"{publish} --links {there + more}"
     where = f"to {folder.path / settings.accounts}" if settings.accounts else "in Label Studio"
-    people = f"{more} account{'s'[: more != 1]}"
-    return f"add {people} {where}, then imitable publish {folder.path} --platform {names.PLATFORM}"
+    return f"add {more} account{'s'[: more != 1]} {where}, then {publish}"
+
+
+def _by_hand(connection: Connection) -> int:
+    """Annotators of Label Studio whose tasks were written to files."""
+    episodes, sittings = tables.sitting_episodes.c, tables.sittings.c
+    query = (
+        select(func.count(sittings.sitting_id.distinct()))
+        .join(tables.sitting_episodes, episodes.sitting_id == sittings.sitting_id)
+        .join(tables.tasks, tables.tasks.c.episode_id == episodes.episode_id)
+        .where(sittings.platform == names.PLATFORM, tables.tasks.c.platform == BY_HAND)
+    )
+    return int(connection.execute(query).scalar_one())
 
 
 def _waiting(connection: Connection) -> int:

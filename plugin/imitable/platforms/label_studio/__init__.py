@@ -16,6 +16,7 @@ from imitable.game.content import Content, read_content
 from imitable.game.label_studio import names
 from imitable.game.reserving import Reserved, forgotten, reserve, reserved
 from imitable.platforms import Collected, Progress, Published, nobody_invited, silent
+from imitable.platforms.by_hand import uploaded
 from imitable.platforms.label_studio.accounts import Account, everybody_but, read_accounts, refuse_strangers
 from imitable.platforms.label_studio.client import Server, connected
 from imitable.platforms.label_studio.closing import close_tasks
@@ -30,6 +31,7 @@ from imitable.platforms.label_studio.project import alone, check_config, connect
 from imitable.platforms.label_studio.sending import Task, external_ids, send
 from imitable.platforms.label_studio.taking import take_heard
 from imitable.platforms.notes import promises
+from imitable.platforms.sittings import end_sittings
 from imitable.store import Store, tables
 from imitable_templates.texts import Texts
 
@@ -88,6 +90,8 @@ class LabelStudio:
 
     def collect(self, folder: Folder, store: Store, *, progress: Progress = silent) -> Collected:
         """Ask what changed since last time, keep the answers to the three questions, compare all with the record."""
+        if uploaded(store, names.PLATFORM):  # no server is asked; guesses come with --from-file
+            return Collected(begun(store))
         settings = _settings(folder)
         refuse_other_mode(folder, store, settings.mode)
         with alone(store, folder), connected(settings.url) as server:
@@ -105,6 +109,10 @@ class LabelStudio:
 
     def close(self, folder: Folder, store: Store, *, now: bool = False) -> str:
         """Remove the tasks that nobody began, so that none is begun; what has begun may be finished, unless `now`."""
+        if uploaded(store, names.PLATFORM):
+            ended = end_sittings(store, names.PLATFORM) if now else 0
+            over = f" {ended} sittings are over; what was taken in of them counts." if now else ""
+            return f"What was imported by hand is closed there: take its tasks out of the project.{over}"
         settings = _settings(folder)
         with alone(store, folder), connected(settings.url) as server:
             return close_tasks(server, store, find_project(server, store), now=now)
@@ -248,7 +256,7 @@ def _ids(store: Store, tasks: Sequence[Task]) -> dict[str, set[int]]:
 
 def _counted(every: Sequence[Reserved]) -> str:
     people = len({one.name for one in every})
-    return f"{len(every)} task{'s'[: len(every) != 1]} for {people} annotator{'s'[: people != 1]}"
+    return f"{len(every)} episode{'s'[: len(every) != 1]} for {people} annotator{'s'[: people != 1]}"
 
 
 def _notes(chosen: Sequence[Account], gone: Collection[str], made: Sequence[Reserved], mode: str) -> list[str]:
