@@ -115,11 +115,13 @@ def _rows(found: Rehearsal) -> list[tuple[str, str]]:
         )
     if found.forecasts:
         now, twice, four = (f"± {one.width / 2:.2f}" for one in found.forecasts)
+        paid = found.cost is not None and found.cost.total.minor
+        price = {times: f" for about {found.cost.scaled * times}" if found.cost and paid else "" for times in (2, 4)}
         rows.append(
             (
                 "ranking",
                 f"intervals of about {now}, ranks to {100 * found.forecasts[0].rank_width:.0f}% of all; with twice the "
-                f"annotators {twice}, with four times {four}",
+                f"annotators {twice}{price[2]}, with four times {four}{price[4]}",
             )
         )
     return rows
