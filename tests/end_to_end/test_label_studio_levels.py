@@ -17,9 +17,11 @@ from sqlalchemy import select, update
 
 from building import campaign
 from imitable.commands.build import build
+from imitable.commands.leaks import leaks
 from imitable.game.content import read_content
 from imitable.game.label_studio import names
 from imitable.game.reserving import reserve
+from imitable.platforms.label_studio.client import connected
 from imitable.store import tables
 
 if TYPE_CHECKING:
@@ -192,6 +194,8 @@ def test_looks_are_counted_by_the_game_and_nothing_sealed_is_readable(here: OnLa
     assert said[-1].count('class=\\"gauge\\"') == 8 * 5, "the readings of one level are in its tasks"
     assert len(here.sealed()) > 10
     assert not here.sealed() & set(TRUTHS.findall(" ".join(said)))
+    with connected(here.real.url) as server, here.store() as store:
+        assert leaks(server, store, here.project) == (3, []), "the doctor takes no reading for an answer"
     for place in range(3):
         for trial in range(2, 6):
             assert say(place, {names.guess(trial): "5"})[names.done(trial)] == ["yes"]
