@@ -180,10 +180,7 @@ def _show_expected(found: Expected) -> None:
     if found.players:
         show_players(found.players)
     elif found.unbuilt:
-        out.print(
-            "What automatic players make of the targets, and where levels are likely to help, is known once they are "
-            f"built: [bold]imitable build {plain(str(found.unbuilt))}[/]"
-        )
+        out.print("Not built yet. After [bold]imitable build DIR[/], automatic players say here where levels may help.")
     cost = next(row.cost for row in found.rows if row.asked)
     if cost is None:
         out.print("For the cost, give --campaign DIR or --cost-per-sitting AMOUNT.")

@@ -67,8 +67,8 @@ class Expected:
     """What was filled in, assumed or could not be told apart in the pilot, in sentences."""
     players: Players | None
     """What automatic players made of the campaign's targets at build; None before that."""
-    unbuilt: Path | None
-    """The campaign's folder, where it is still to be built."""
+    unbuilt: bool
+    """Whether a campaign was named that is still to be built."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def expect(
         cap=_minor(Decimal(config.pay.cap)) if config and config.pay.cap is not None else None,
         notes=played.notes if played else [],
         players=players_of(folder) if folder else None,
-        unbuilt=campaign if folder and not folder.build.exists() else None,
+        unbuilt=folder is not None and not folder.build.exists(),
     )
 
 
