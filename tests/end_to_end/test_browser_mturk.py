@@ -38,13 +38,11 @@ class Site:
 
 
 @pytest.fixture
-def game(small_campaign: Path, serving: Callable[[Path], Server], there: StandIn) -> Server:
+def game(small_campaign: Path, serving: Callable[..., Server], there: StandIn, port: int) -> Server:
     """The small real campaign as HITs on the stand-in, served where they lead."""
-    server = serving(small_campaign)
-    server.stop()
     with (small_campaign / "campaign.toml").open("a", encoding="utf-8") as file:
-        file.write('[study]\nconsent = "consent.md"\n' + settings(there, public=server.address) + PAY)
-    server.start()
+        file.write('[study]\nconsent = "consent.md"\n' + settings(there, public=f"http://127.0.0.1:{port}") + PAY)
+    server = serving(small_campaign, port=port)
     done = publish(small_campaign, platform="mturk", places=2, pilot=True)
     assert not any("Nobody answers" in note for note in done.notes)
     return server

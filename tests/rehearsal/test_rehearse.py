@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -234,6 +235,18 @@ def test_a_share_of_the_people_tells_what_all_would_cost(tmp_path: Path) -> None
     assert again.exit_code == 0, again.output  # also by hand, from what was kept: it is nobody's
     with (tmp_path / "again" / "guesses.csv").open(encoding="utf-8", newline="") as file:
         assert {row["platform"] for row in csv.DictReader(file)} == {"simulated"}
+
+
+@pytest.mark.long
+def test_people_stop_coming_once_the_campaign_has_what_it_needs_however_many_places_it_offers(tmp_path: Path) -> None:
+    mturk = "[platform.mturk]\nplaces = 40\nannotators_per_target = 3\n"
+    path = invented(tmp_path / "campaign", more=PAY.replace('floor_per_hour = "9.00"\n', "") + mturk)
+    said = rehearsed(path, "--platform", "mturk")
+    people = re.search(r"guesses by (\d+) people, for 40 places: ", said)
+    assert people is not None, said
+    assert int(people[1]) < 40, "six are enough; some leave, and some come while the last ones play"
+    assert "12 of 12 episodes finished" in said
+    assert "people played all 12 episodes: 40 sittings are more than it needs" in said
 
 
 def test_without_a_build_there_is_nothing_to_rehearse(tmp_path: Path) -> None:
