@@ -68,6 +68,10 @@ def test_the_files_hold_every_round_and_no_truth(campaign: tuple[Folder, Store],
     assert len({task["data"]["imitable"] for task in tasks}) == len(tasks)
     assert {task["data"]["annotator"] for task in tasks} == {"annotator-01", "annotator-02"}
     assert "We study texts." in tasks[0]["data"]["intro"]
+    assert "three short questions" not in tasks[0]["data"]["intro"]  # none are asked
+    said = "".join(task["data"]["text"] for task in tasks)
+    assert said.count("A new neuron.") == 2 * 2
+    assert "Last" not in said  # answers that were never shown do not end
     with store.read() as connection:
         truths = [f"{truth:.4f}" for truth in connection.execute(select(tables.truths.c.truth)).scalars() if truth]
     written = "".join(path.read_text(encoding="utf-8") for path in (tmp_path / "files").iterdir())

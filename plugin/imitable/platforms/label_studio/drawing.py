@@ -76,6 +76,7 @@ def task_data(folder: Folder, content: Content, words: Texts, one: Reserved) -> 
             trial=asked.trial,
             total=total,
             open_until=open_until,
+            never_told=False,
             stimulus=stimulus,
             bonus=bonus,
             marks=(),
@@ -97,8 +98,7 @@ def round_data(
     total, open_until = _rounds(folder, one)
     pages, bonus = _pages(words), bonus_said(folder.config.pay, words)
     settings = folder.config.platform.label_studio
-    if settings and settings.mode == "plain":
-        open_until, bonus = 0, ""
+    never_told = settings is not None and settings.mode == "plain"
     low, high = _range(folder)
     scale = {"low": content.targets[one.target_id].low, "high": scoring.TOP}
     shown = pages.get_template("round.html.j2").render(
@@ -106,6 +106,7 @@ def round_data(
         trial=asked.trial,
         total=total,
         open_until=open_until,
+        never_told=never_told,
         stimulus=content.stimulus(asked.item_id),
         bonus=bonus,
         marks=[low + at * (high - low) / _MARKS for at in range(_MARKS + 1)] if settings and settings.slider else [],
