@@ -12,6 +12,8 @@ import pytest
 from label_studio_campaign import OnLabelStudio, with_key
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
 
+from labelling import invent_readings
+
 if TYPE_CHECKING:
     from conftest import Server
 
@@ -32,7 +34,10 @@ def campaign(
 ) -> OnLabelStudio:
     with_key(monkeypatch, label_studio)
     settings = 'mode = "webhook"\nslider = true\n'
-    made = OnLabelStudio(tmp_path / "campaign", label_studio, NOWHERE, annotators=1, toml=settings)
+    at = tmp_path / "campaign"
+    made = OnLabelStudio(at, label_studio, NOWHERE, annotators=1, toml=settings, levels=("upstream",))
+    with made.store() as store:
+        invent_readings(store, "upstream")
     made.edit(NOWHERE, serving(made.folder.path).address)
     made.publish()
     return made
@@ -63,6 +68,7 @@ def test_a_slider_says_what_to_do_and_shows_the_number_at_which_it_stands(
                 page.screenshot(path=screenshots / f"label-studio-slider-{viewport['width']}-{name}.png")
 
         slider = page.locator(".imitable input[name=guess]")
+        expect(page.locator(".imitable .round .gauge")).to_have_count(8)
         slider.scroll_into_view_if_needed()
         snap("0-unset")
         number, bar = page.locator(".imitable .slide output"), slider.bounding_box()
