@@ -123,7 +123,9 @@ class MTurkPayer:
     def _done_before(self, payout: Payout, error: Refused) -> Answer:
         """The site says that this operation was done: paid if its list shows it, and in doubt until it does."""
         try:
-            there = any(seen.tag == payout.operation_id for seen in self.list_payments([payout]))
+            work = _assignment(payout)
+            rows = self.api.rows("ListBonusPayments", "BonusPayments", AssignmentId=work)
+            there = any(_bonus_seen(row).tag == payout.operation_id for row in rows)
         except PlatformError:
             there = False
         return Answer(payout.operation_id, "paid" if there else "unknown", {**_facts(error), "listed": there})
