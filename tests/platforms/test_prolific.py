@@ -235,7 +235,7 @@ def test_closing_now_ends_what_is_being_played_in_full_and_nobody_elses_sitting(
         for submission in (playing, left):
             here.play(submission, rounds=1)
         there.give_back(left)
-        assert "are over, and are paid in full" in here.close(now=True)
+        assert "1 sittings that were being played are over, and are paid in full" in here.close(now=True)
         assert here.study["status"] == "COMPLETED"
         assert {key: row.ended_by for key, row in of_sittings(here).items()} == {playing: "closed", left: None}
 

@@ -42,13 +42,12 @@ def close_study(api: Api, folder: Folder, store: Store, *, now: bool) -> str:
             "prolific"
         )
     study_id, status, playing = str(study["id"]), str(study["status"]), _playing(api, study)
-    if now:
-        end_sittings(store, "prolific", playing)
+    over = end_sittings(store, "prolific", playing) if now else 0
     if status == DRAFT:
         return "The study is a draft, and recruits nobody."
     if status in ("ACTIVE", "PAUSED") and (now or not playing):
         move(api, study_id, "STOP", unless=status)
-        ended = " Sittings that were being played are over, and are paid in full." if now else ""
+        ended = f" {over} sittings that were being played are over, and are paid in full." if now else ""
         return f"The study is stopped.{ended}"
     if status == "ACTIVE":
         move(api, study_id, "PAUSE", unless=status)
