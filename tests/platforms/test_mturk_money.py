@@ -343,3 +343,15 @@ def test_large_hits_are_not_reckoned_as_small_ones_later(there: StandIn, tmp_pat
         config.write_text(config.read_text(encoding="utf-8").replace("per_hit = 20", "per_hit = 9"), encoding="utf-8")
         with pytest.raises(NotOffered, match=r"a HIT for 20 workers, .* Set \[platform\.mturk\] per_hit to 10 or more"):
             publish(here.folder.path, platform="mturk", places=25)
+
+
+def test_hits_for_masters_are_not_reckoned_as_those_for_anybody_later(there: StandIn, tmp_path: Path) -> None:
+    with campaign_on(there, tmp_path, MASTERS) as here:
+        publish(here.folder.path, platform="mturk", places=2)
+        config = here.folder.path / "campaign.toml"
+        config.write_text(config.read_text(encoding="utf-8").replace(MASTERS, ""), encoding="utf-8")
+        with pytest.raises(
+            NotOffered, match=r"HITs for Masters, .* Put that qualification back into \[platform\.mturk\]"
+        ):
+            publish(here.folder.path, platform="mturk", places=3)
+        assert here.sizes() == [2]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from imitable.campaign import Folder
 from imitable.errors import NoAnswer, NotOffered, PlatformError
 from imitable.money.amounts import read_money
+from imitable.money.fees import MASTERS
 from imitable.platforms import Published, nobody_invited
 from imitable.platforms.mturk import cost
 from imitable.platforms.mturk.assignments import listed, took_part
@@ -60,6 +61,7 @@ def publish_hits(
         own = find_own(api, folder) if dry_run else make_own(api, folder)
         wanted = described(folder, folder.texts(), requirements(folder, own))
         _refuse_differences(folder, hits, wanted, question)
+        _refuse_lower_fee(folder, hits)
         notes = _notes(api, folder, store, sizes.values())
         if dry_run:
             again = f"imitable publish {folder.path} --platform mturk"
@@ -108,6 +110,17 @@ def _refuse_differences(folder: Folder, hits: Mapping[int, Row], wanted: Row, qu
                 f"The HIT {hit['HITId']} was published otherwise: {'; '.join(problems)}. Undo that in "
                 f"{folder.path / 'campaign.toml'}, or run a campaign of its own for it."
             )
+
+
+def _refuse_lower_fee(folder: Folder, hits: Mapping[int, Row]) -> None:
+    """Raise PlatformError where a HIT's rewards cost the fee for Masters, and the books would reckon without it."""
+    asked = [one for hit in hits.values() for one in hit.get("QualificationRequirements", ())]
+    for_masters = any(one["QualificationTypeId"] in MASTERS and one["Comparator"] == "Exists" for one in asked)
+    if for_masters and not any(one.type in MASTERS for one in settings_of(folder).qualifications):
+        raise PlatformError(
+            "There are HITs for Masters, on whose rewards 5 % more is taken. Put that qualification back into "
+            "[platform.mturk], so that the books reckon with it."
+        )
 
 
 def _take(api: Api, folder: Folder, step: Step, hit: Row | None, type_id: str, question: str) -> None:
