@@ -19,6 +19,7 @@ from building import campaign, edit, never
 from imitable.campaign import open_folder
 from imitable.cli.app import app
 from imitable.commands.build import build
+from imitable.commands.players import Help, helps
 from imitable.commands.verify import verify
 from imitable.errors import ModelError
 from imitable.rounds import SOLVED, AtLevel
@@ -162,7 +163,7 @@ def test_plan_says_where_levels_are_likely_to_help_and_where_not(levelled: tuple
     for level, each in found.items():
         if level != "text":
             gains = np.array([one.gain for one in each])
-            better = sum(one.gain > 2 * one.standard_error for one in each)
+            better = sum(one.gain > max(2 * one.standard_error, 0.01) for one in each)
             row = rf"{level} \+0\.\d\d \+0\.\d\d ([+-]0\.\d+) ± 0\.\d+ {better} of {len(each)} \d of {len(each)}"
             match = re.search(row, told)
             assert match, told
@@ -172,16 +173,16 @@ def test_plan_says_where_levels_are_likely_to_help_and_where_not(levelled: tuple
     assert re.search(r"(not likely to help|on some targets alone): .*(upstream|consult)", told)
 
 
-def test_a_baseline_of_a_reader_is_over_the_levels_that_show_something(levelled: tuple[Path, str]) -> None:
+def test_a_baseline_is_over_all_levels_and_a_reader_has_his_texts_where_a_level_shows_no_readings(
+    levelled: tuple[Path, str],
+) -> None:
     directory, _ = levelled
     by_level = json.loads((directory / "build" / "report.json").read_text(encoding="utf-8"))["players"]["by_level"]
     for one in read_build(directory / "build")["baselines"]:
-        each = [
-            level["skills"][one.player][0]
-            for level in by_level
-            if level["target_id"] == one.target_id and one.player in level["skills"]
-        ]
-        assert len(each) == (3 if "readings" in one.player else 4)
+        left = {"readings": "constant", "bigram_readings": "bigram"}.get(one.player, one.player)
+        mine = [level["skills"] for level in by_level if level["target_id"] == one.target_id]
+        assert sum(one.player in skills for skills in mine) == (3 if "readings" in one.player else 4)
+        each = [skills[one.player if one.player in skills else left][0] for skills in mine]
         assert one.skill == pytest.approx(np.mean(each), abs=1e-4)
 
 
@@ -238,3 +239,14 @@ def test_nothing_that_annotators_reach_reads_them() -> None:
     looked = [path for room in rooms for path in room.rglob("*") if path.suffix in (".py", ".j2", ".js", ".toml")]
     assert len(looked) > 60
     assert [path for path in looked if "baseline" in path.read_text(encoding="utf-8")] == []
+
+
+def test_one_target_is_believed_no_further_than_its_episodes_go_and_next_to_nothing_is_no_help() -> None:
+    def one(gain: float, error: float) -> Help:
+        skills = {"bigram": (0.3, 0.01), "readings": (0.3 + gain, 0.01)}
+        return helps([AtLevel("m/mlp.0/1", "upstream", skills, "bigram", "readings", gain, error)])[0]
+
+    assert not one(0.03, 0.02).likely
+    assert not one(0.009, 0.0).likely
+    assert one(0.05, 0.02).likely
+    assert (one(-0.05, 0.02).worse, one(-0.05, 0.02).better) == (1, 0)

@@ -127,7 +127,7 @@ def test_held_out_truths_change_no_guess_of_a_reader_by_a_byte() -> None:
     ]
 
 
-def test_they_play_at_levels_with_readings_alone_and_their_baseline_is_over_those() -> None:
+def test_they_play_at_levels_with_readings_and_elsewhere_their_baseline_is_what_is_left_of_them() -> None:
     made = shown_at(shown_at(invented(noise), "upstream", telling), "downstream", shuffled)
     levels = ["text", "examples", "upstream", "downstream"]
     skills = skills_of(made, Schooling(15, levels, True), np.random.default_rng(0))
@@ -137,7 +137,8 @@ def test_they_play_at_levels_with_readings_alone_and_their_baseline_is_over_thos
     by_level = {one.level: one for one in at_levels(made, skills)}
     assert (by_level["text"].reader, by_level["text"].gain) == ("", 0.0)
     both = {one.player: one.skill for one in baselines(made, skills)}
-    mean = np.mean([by_level[level].skills["readings"][0] for level in ("upstream", "downstream")])
+    beside = {"text": "constant", "examples": "constant", "upstream": "readings", "downstream": "readings"}
+    mean = np.mean([by_level[level].skills[player][0] for level, player in beside.items()])
     assert both["readings"] == pytest.approx(mean, abs=1e-4)
 
 

@@ -27,6 +27,8 @@ from imitable.rounds import (
 )
 from imitable.store import read_build, read_report
 
+WORTH = 0.01
+"""Skill below which no readings are said to help, however sure it is."""
 NAMED = 3
 """Solved targets that a note names."""
 
@@ -95,7 +97,7 @@ class Help:
     without: float
     """The same of the best that does not."""
     standard_error: float
-    """Of the difference, over targets; 0 where there is one."""
+    """Of the difference, over targets; where there is one, over its simulated episodes."""
     better: int
     """Targets on which readings add more than two standard errors."""
     worse: int
@@ -111,7 +113,13 @@ class Help:
     @property
     def likely(self) -> bool:
         """Whether the level is likely to help: the difference is more than two standard errors."""
-        return self.gain > 2 * self.standard_error
+        return _beyond_chance(self.gain, self.standard_error)
+
+
+def _beyond_chance(gain: float, standard_error: float) -> bool:
+    """Whether it is more than two standard errors, and at least `WORTH`: where the pool holds no more practice rounds
+    than one episode, all simulated ones see the same, and their error is none."""
+    return gain > max(2 * standard_error, WORTH)
 
 
 def helps(found: Sequence[AtLevel]) -> list[Help]:
@@ -126,9 +134,11 @@ def helps(found: Sequence[AtLevel]) -> list[Help]:
             len(each),
             float(np.mean([one.skills[one.reader][0] for one in each])),
             float(np.mean([one.skills[one.without][0] for one in each])),
-            float(np.std([one.gain for one in each], ddof=1) / np.sqrt(len(each))) if len(each) > 1 else 0.0,
-            sum(one.gain > 2 * one.standard_error for one in each),
-            sum(one.gain < -2 * one.standard_error for one in each),
+            float(np.std([one.gain for one in each], ddof=1) / np.sqrt(len(each)))
+            if len(each) > 1
+            else each[0].standard_error,
+            sum(_beyond_chance(one.gain, one.standard_error) for one in each),
+            sum(_beyond_chance(-one.gain, one.standard_error) for one in each),
             max(each, key=lambda one: one.gain),
         )
         for level, each in by_level.items()

@@ -119,6 +119,8 @@ async def _play(
                     return played
                 while (place := annotator.looks_up(view)) is not None:
                     view = await post("look", token=token, round_id=view["round_id"], place=str(place))
+                if view["kind"] != "round":  # the sitting was ended meanwhile
+                    continue
                 guess, asked = annotator.guess(view), view["round_id"]
                 view = await post("guess", token=token, round_id=asked, guess=f"{guess:g}")
                 played.guesses.append((asked, guess))

@@ -19,6 +19,9 @@ EPISODES = 12
 SOLVED = 0.5
 """Skill from which on a table is said to solve a target: it halves the loss of the best constant."""
 
+_WITHOUT = {"readings": "constant", "bigram_readings": "bigram"}
+"""Of those that go by readings: who plays for them where a level shows none."""
+
 Embed = Callable[[Sequence[str]], npt.NDArray[np.float32]]
 """From texts to their sentence embeddings, (texts, width)."""
 
@@ -75,13 +78,16 @@ def skills_of(
 
 
 def baselines(made: MadeTarget, skills: Mapping[Played, Floats]) -> tuple[Baseline, ...]:
-    """The skill of every player, the mean over the levels at which it plays and over episodes, to four decimals."""
-    by_player: dict[str, list[Floats]] = {}
-    for (_, name), each in skills.items():
-        by_player.setdefault(name, []).append(each)
-    return tuple(
-        Baseline(made.target.target_id, name, *_mean(np.mean(each, axis=0))) for name, each in by_player.items()
-    )
+    """The skill of every player, the mean over all levels and over episodes, to four decimals.
+
+    At a level without readings, who goes by them has what is left of him there, so that all are over the same levels.
+    """
+    levels = dict.fromkeys(level for level, _ in skills)
+    found = []
+    for name in dict.fromkeys(name for _, name in skills):
+        each = [skills[at, name if (at, name) in skills else _WITHOUT[name]] for at in levels]
+        found.append(Baseline(made.target.target_id, name, *_mean(np.mean(each, axis=0))))
+    return tuple(found)
 
 
 def at_levels(made: MadeTarget, skills: Mapping[Played, Floats]) -> list[AtLevel]:
