@@ -150,6 +150,26 @@ def test_a_round_that_no_webhook_told_of_is_followed_up_by_collect(
     assert here.everything_is_there_once()
 
 
+def test_collect_sends_the_next_task_to_nobody_whose_tasks_were_withdrawn_or_never_sent(
+    tmp_path: Path, label_studio: Real, door: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_key(monkeypatch, label_studio)
+    here = _campaign(tmp_path / "campaign", label_studio, door, "webhook")
+    here.publish()
+    ann, bob = here.people
+    task = _open_task(here, ann)
+    assert task is not None
+    _submit(label_studio.client(ann), task, 3)
+    here.collect()
+    here.close()
+    here.collect()
+    assert _open_task(here, ann) is not None  # she may finish
+    assert {task.platform_id for task in here.tasks()} == {ann.email}
+    assert here.everything_is_there_once()
+    here.publish()
+    assert _open_task(here, bob) is not None
+
+
 def test_plain_rounds_are_taken_once_and_show_nothing(
     tmp_path: Path, label_studio: Real, door: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -242,7 +242,9 @@ def _take_rounds(server: Server, folder: Folder, store: Store, project: int, *, 
     content = read_content(store, words)
     take_heard(folder, store, content, now=datetime.now(UTC) if in_turn else None)
     if in_turn:
-        tasks = _tasks(folder, store, content, words, _open(store, _reserved(store)), "webhook")
+        sent = _offered(store)  # who was never sent a task, or whose tasks were withdrawn, is not invited from here
+        every = [one for one in _reserved(store) if one.sitting_id in sent]
+        tasks = _tasks(folder, store, content, words, _open(store, every), "webhook")
         send(server, store, project, tasks, silent)
 
 
