@@ -18,11 +18,12 @@ from imitable.campaign import Folder
 from imitable.commands.build import build
 from imitable.commands.export import export
 from imitable.commands.new import new
+from imitable.commands.publish import publish_files
 from imitable.errors import PlatformError
 from imitable.platforms.by_hand import NotTaken, TakenIn
 from imitable.platforms.mturk.files import write_files
 from imitable.platforms.mturk.results import take_in_results
-from imitable.store import Store, open_store, tables
+from imitable.store import Store, money_tables, open_store, tables
 from imitable.testing import invented_campaign
 from mturk_campaign import credentials
 
@@ -199,6 +200,35 @@ def test_nobody_plays_a_target_twice_in_two_rows(
         ).scalars()
         targets = list(played)
     assert len(targets) == len(set(targets)) == done.taken // 5
+
+
+def test_more_rows_can_be_had_after_results_were_read_back_and_their_money_is_set_aside_once(
+    credentials: None, tmp_path: Path
+) -> None:
+    folder = invented_campaign(
+        tmp_path / "c", targets=4, more='[platform.mturk]\n[pay]\nbase = "1.00"\ncap = "50.00"\n'
+    )
+
+    def made(name: str, places: int) -> list[Row]:
+        publish_files(folder.path, tmp_path / name, platform="mturk", places=places)
+        with (tmp_path / name / "batch.csv").open(encoding="ascii", newline="") as file:
+            return list(csv.DictReader(file))
+
+    first = made("first", 2)
+    with closing(open_store(folder)) as store:
+        rows = [answered(row, f"AW{at}") for at, row in enumerate(first)]
+        assert take((folder, store), tmp_path / "r.csv", rows).taken == 20
+        with pytest.raises(
+            PlatformError, match=r"results of all 2 HITs are in.*--links how many there are to be in all"
+        ):
+            made("same", 2)
+        more = made("more", 3)
+        assert len(more) == 1
+        assert not {row["sitting"] for row in more} & {row["sitting"] for row in first}
+        assert made("again", 3) == more
+        with store.read() as connection:
+            assert connection.execute(select(func.sum(money_tables.reservations.c.places))).scalar_one() == 3
+        assert take((folder, store), tmp_path / "r.csv", [answered(more[0], "AW9")]).taken == 10
 
 
 @pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "AssignmentId,WorkerId\n", '"\0', "\xff\xfe"])

@@ -17,18 +17,21 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sqlalchemy import select
+
 from imitable.campaign import Folder
 from imitable.errors import PlatformError
 from imitable.game.content import Content, read_content
 from imitable.game.pages import environment
 from imitable.game.paying import pay_said
 from imitable.game.reserving import Reserved, reserve
+from imitable.game.sessions import sitting_id_of
 from imitable.game.views import ExampleText, Stimulus
 from imitable.platforms import Published
 from imitable.platforms.by_hand import note_tasks, refuse_present, write_parts
 from imitable.platforms.mturk import has_endpoint
 from imitable.platforms.mturk.checking import LIMITS
-from imitable.store import Store
+from imitable.store import Store, tables
 from imitable_aggregation import scoring
 from imitable_templates.texts import Texts
 
@@ -87,6 +90,13 @@ def write_files(folder: Folder, store: Store, out: Path, *, places: int | None, 
     words, now = folder.texts(), datetime.now(UTC)
     content = read_content(store, words)
     who = [f"{PLACEHOLDER}{number:04d}" for number in range(1, count + 1)]
+    read_back = _read_back(folder, store, who)
+    who = [name for name in who if name not in read_back]
+    if not who:
+        raise PlatformError(
+            f"The results of all {count} HITs are in, so there is none to upload. Say with --links how many there are "
+            "to be in all."
+        )
     template = _template(folder, words)
     made = reserve(store, folder, content, platform="mturk", names=who, share_items=True, now=now, dry_run=True)
     rows = [(key, _task(content, words, list(one))) for key, one in groupby(made, key=lambda one: one.sitting_id)]
@@ -101,7 +111,7 @@ def write_files(folder: Folder, store: Store, out: Path, *, places: int | None, 
         files=(),
         next_step=f"upload them as {out / 'how-to-upload.md'} says, and later: imitable collect {folder.path} "
         "--from-file RESULTS.csv",
-        sittings=len(rows),
+        sittings=len(rows) + len(read_back),  # in all
     )
     if dry_run:
         return offer
@@ -117,6 +127,16 @@ def write_files(folder: Folder, store: Store, out: Path, *, places: int | None, 
         },
     )
     return replace(offer, files=written)
+
+
+def _read_back(folder: Folder, store: Store, names: list[str]) -> set[str]:
+    """Those of the placeholders whose sitting is a worker's by now: it was played, and is in no batch again."""
+    sittings = tables.sittings.c
+    with store.read() as connection:
+        query = select(sittings.sitting_id, sittings.annotator_id).where(sittings.platform == "mturk")
+        owners = {row.sitting_id: row.annotator_id for row in connection.execute(query)}
+    ours = {name: (sitting_id_of(folder, "mturk", name), folder.annotator_id("mturk", name)) for name in names}
+    return {name for name, (sitting_id, me) in ours.items() if owners.get(sitting_id, me) != me}
 
 
 def _csv(rows: list[tuple[str, str]]) -> str:
