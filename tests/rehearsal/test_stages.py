@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import mturk_campaign
 import prolific_campaign
+from imitable.campaign import Campaign
 from imitable.errors import PlatformError
 from imitable.game.player import Played
 from imitable.rehearsal.clock import Clock
 from imitable.rehearsal.mturk import standing_in as an_mturk_style_site
 from imitable.rehearsal.mturk.stage import Workers
-from imitable.rehearsal.people import Habit
+from imitable.rehearsal.people import Habit, Usual, draw_people
+from imitable.rehearsal.playing import play
 from imitable.rehearsal.prolific import standing_in as a_prolific
 from imitable.rehearsal.prolific.stage import Participants
-from imitable.rehearsal.stages import Stage
+from imitable.rehearsal.stages import Links, Stage, Visit
+from imitable.testing import invented_campaign
 from mturk_campaign import credentials
 from prolific_campaign import token
 
@@ -73,3 +78,27 @@ def test_a_worker_takes_the_place_that_is_left_and_one_whom_the_site_refuses_is_
         stage.opened(here.folder.path)
         with pytest.raises(PlatformError, match="qualifications"):
             stage.arrive(there.now())
+
+
+class TakenForADay(Links):
+    """Every link is with somebody for a day, and may come free."""
+
+    def __init__(self, config: Campaign, until: datetime) -> None:
+        super().__init__(config)
+        self.until, self.asked = until, 0
+
+    def arrive(self, now: datetime) -> Visit | None:
+        self.asked += 1
+        return None
+
+    def waiting(self, now: datetime) -> bool:
+        return now < self.until
+
+
+def test_several_people_may_come_before_there_is_nothing_to_play_however_short_the_patience(tmp_path: Path) -> None:
+    config, clock, rng = invented_campaign(tmp_path / "c").config, Clock(tmp_path / "clock"), np.random.default_rng(0)
+    stage = TakenForADay(config, clock() + timedelta(days=1))
+    people, usual = draw_people(3, config, rng), Usual.of(config, 5)
+    took = play(stage, clock, people, usual, needed=lambda: True, patience=timedelta(minutes=2), rng=rng)
+    assert took == []
+    assert 5 <= stage.asked <= 20, "not the first alone, and not a day long"

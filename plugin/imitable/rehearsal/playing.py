@@ -22,6 +22,9 @@ from imitable.rehearsal.controls import started
 from imitable.rehearsal.people import Person, Usual
 from imitable.rehearsal.stages import Stage, Visit
 
+COMERS = 10
+"""People who usually come before it is believed that there is nothing to play for anybody."""
+
 
 @dataclass(frozen=True)
 class Took:
@@ -56,8 +59,8 @@ def play(
 ) -> list[Took]:
     """Let people come as long as they are `needed`, there are any, and a place is left or may come free.
 
-    It ends, too, when nobody has had anything to play for as long as `patience`. Returns what each did, as they ended.
-    Raises httpx errors when the game stays away.
+    It ends, too, when nobody has had anything to play for as long as `patience`, and as `COMERS` take to come on top.
+    Returns what each did, as they ended. Raises httpx errors when the game stays away.
     """
     return asyncio.run(_play(stage, clock, people, usual, needed, patience, rng, tick))
 
@@ -75,6 +78,7 @@ async def _play(
     timeline = Timeline(clock)
     took: list[Took] = []
     inside, played_at = 0, timeline.now
+    patience += timedelta(hours=COMERS / stage.per_hour)
 
     async def come() -> None:
         nonlocal inside
