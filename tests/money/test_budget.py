@@ -81,7 +81,7 @@ def test_files_that_do_not_fit_the_cap_leave_the_campaign_as_it_was(tmp_path: Pa
         publish_files(folder.path, out, platform=platform, places=20)
     assert not out.exists()
     with closing(open_store(folder)) as store:
-        assert uploaded(store, platform) == 0
+        assert uploaded(store, platform) == set()
         with store.read() as connection:
             assert published_on(connection) == set()
             assert standing(connection, folder).bound.minor == 0

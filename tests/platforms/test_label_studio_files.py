@@ -152,6 +152,18 @@ def test_commands_know_that_the_tasks_are_files(tmp_path: Path) -> None:
     assert "take its tasks out of the project. 2 sittings are over" in close(folder.path, now=True)["label-studio"]
 
 
+def test_other_accounts_are_more_sittings_and_money_is_set_aside_for_them(tmp_path: Path) -> None:
+    settings = '[platform.label_studio]\nurl = "http://127.0.0.1:9"\naccounts = "accounts.csv"\n'
+    pay = '[pay]\ncurrency = "USD"\nbase = "3.00"\ncap = "400.00"\n'
+    folder = invented_campaign(tmp_path / "campaign", more=settings + pay)
+    for people in (2, 4, 4):
+        file = "".join(f"player-{number}@example.com\n" for number in range(people - 2, people))
+        (folder.path / "accounts.csv").write_text(f"email\n{file}", encoding="utf-8")
+        out = tmp_path / f"{len(list(tmp_path.iterdir()))}"
+        assert publish_files(folder.path, out, platform="label-studio").sittings == people
+        assert status(folder.path).money.aside.minor == 300 * people
+
+
 def test_what_cannot_be_a_guess_is_told_and_changes_nothing(campaign: tuple[Folder, Store], tmp_path: Path) -> None:
     folder, store = campaign
     tasks = _tasks(folder, store, tmp_path / "files", places=1)

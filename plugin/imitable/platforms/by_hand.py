@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from imitable.campaign import Folder
 from imitable.errors import PlatformError
@@ -96,18 +96,18 @@ def note_tasks(store: Store, folder: Folder, made: Sequence[Reserved]) -> None:
                 insert_once(connection, tables.tasks, row)
 
 
-def uploaded(store: Store, platform: str) -> int:
+def uploaded(store: Store, platform: str) -> set[str]:
     """Sittings of a platform that somebody uploads by hand."""
     mine, identities = tables.sitting_episodes.c, tables.identities.c
     query = (
-        select(func.count(mine.sitting_id.distinct()))
+        select(mine.sitting_id)
         .join(tables.tasks, tables.tasks.c.episode_id == mine.episode_id)
         .join(tables.episodes, tables.episodes.c.episode_id == mine.episode_id)
         .join(tables.identities, identities.annotator_id == tables.episodes.c.annotator_id)
         .where(tables.tasks.c.platform == BY_HAND, identities.platform == platform)
     )
     with store.read() as connection:
-        return int(connection.execute(query).scalar_one())
+        return set(connection.execute(query).scalars())
 
 
 def refuse_present(out: Path) -> None:

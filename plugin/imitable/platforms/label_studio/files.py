@@ -16,7 +16,7 @@ from imitable.game.content import read_content
 from imitable.game.label_studio import names
 from imitable.game.reserving import reserve
 from imitable.platforms import Published
-from imitable.platforms.by_hand import BY_HAND, note_tasks, refuse_present, write_parts
+from imitable.platforms.by_hand import BY_HAND, note_tasks, refuse_present, uploaded, write_parts
 from imitable.platforms.label_studio.accounts import read_accounts
 from imitable.platforms.label_studio.drawing import labelling_config, round_data
 from imitable.store import Store, tables
@@ -44,7 +44,7 @@ def write_files(folder: Folder, store: Store, out: Path, *, places: int | None, 
         files=(),
         next_step=f"import them as {out / 'how-to-import.md'} says, and later: imitable collect {folder.path} "
         "--from-file EXPORT.json",
-        sittings=len(who),
+        sittings=len(uploaded(store, names.PLATFORM).union(one.sitting_id for one in made)),
     )
     if dry_run:
         return offer
