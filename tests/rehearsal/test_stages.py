@@ -11,11 +11,14 @@ import pytest
 import mturk_campaign
 import prolific_campaign
 from imitable.campaign import Campaign
+from imitable.commands.publish import publish
 from imitable.errors import PlatformError
 from imitable.game.player import Played
 from imitable.rehearsal.clock import Clock
+from imitable.rehearsal.copying import copy_campaign
 from imitable.rehearsal.mturk import standing_in as an_mturk_style_site
 from imitable.rehearsal.mturk.stage import Workers
+from imitable.rehearsal.mturk.wallet import MASTERS
 from imitable.rehearsal.people import Habit, Usual, draw_people
 from imitable.rehearsal.playing import play
 from imitable.rehearsal.prolific import standing_in as a_prolific
@@ -23,6 +26,7 @@ from imitable.rehearsal.prolific.stage import Participants
 from imitable.rehearsal.stages import Links, Stage, Visit
 from imitable.testing import invented_campaign
 from mturk_campaign import credentials
+from platform_campaign import PUBLIC
 from prolific_campaign import token
 
 __all__ = ["credentials", "token"]
@@ -78,6 +82,21 @@ def test_a_worker_takes_the_place_that_is_left_and_one_whom_the_site_refuses_is_
         stage.opened(here.folder.path)
         with pytest.raises(PlatformError, match="qualifications"):
             stage.arrive(there.now())
+
+
+def test_hits_for_masters_are_rehearsed_as_such_for_they_cost_more(credentials: None, tmp_path: Path) -> None:
+    qualifications = "[[platform.mturk.qualifications]]\ntype = "
+    more = f'{qualifications}"{MASTERS[0]}"\n{qualifications}"adult"\n'
+    with an_mturk_style_site() as there, mturk_campaign.campaign_on(there, tmp_path / "campaign", more) as here:
+        stage = Workers(there, here.folder.config)
+        assert "Not rehearsed, for it is of the site: [platform.mturk] qualifications." in stage.notes  # adults alone
+        copy_campaign(here.folder, tmp_path / "copy", public_url=PUBLIC, platform=stage.tables, seed=0)
+        publish(tmp_path / "copy", platform="mturk", places=1)
+        visit = stage.arrive(there.now())
+        assert visit is not None
+        there.submit(visit.submission, {"receipt": "x"})
+        there.move(hours=24 * 8)  # and the site approves by itself
+        assert [(one.amount, one.fee) for one in stage.sent() or ()] == [(300, 75)]
 
 
 class TakenForADay(Links):

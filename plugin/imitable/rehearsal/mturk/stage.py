@@ -9,15 +9,16 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from imitable.campaign import Campaign
-from imitable.campaign.mturk import MTurk
+from imitable.campaign.mturk import MTurk, Qualification
 from imitable.errors import MissingExtra
 from imitable.game.player import Played
 from imitable.rehearsal.mturk.process import KEY, SECRET, StandIn, standing_in
+from imitable.rehearsal.mturk.wallet import MASTERS
 from imitable.rehearsal.people import Habit
 from imitable.rehearsal.stages import WALLET, Sent, Stage, Visit
 
 _OF_THE_SITE = ("qualifications", "not_again")
-"""Settings that name something of the site's own."""
+"""Settings that name something of the site's own. HITs for Masters are rehearsed, for they cost more."""
 
 
 class Workers:
@@ -34,9 +35,15 @@ class Workers:
             "AWS_DEFAULT_REGION": "us-east-1",
         }
         told = (config.platform.mturk or MTurk()).model_dump(exclude_none=True, exclude=set(_OF_THE_SITE))
-        told |= {"endpoint_url": there.address, "worker_sites": []}
+        masters = [one for one in _wanted(config) if _for_masters(one)]
+        told |= {
+            "endpoint_url": there.address,
+            "worker_sites": [],
+            "qualifications": [one.model_dump() for one in masters],
+        }
         self.tables: Mapping[str, Mapping[str, object]] = {"mturk": told}
         self.notes = tuple(_to_do(config))
+        self._masters = bool(masters)
         self._next: str | None = None
 
     def opened(self, campaign: Path) -> None:
@@ -45,7 +52,7 @@ class Workers:
     def arrive(self, now: datetime) -> Visit | None:
         """A worker takes a place in the first HIT that has one, and is shown the game."""
         self.there.move_to(now)
-        self._next = self._next or self.there.workers(1)[0]
+        self._next = self._next or self.there.workers(1, masters=self._masters)[0]
         hit = next((one["HITId"] for one in self.there.state()["hits"] if one["HITStatus"] == "Assignable"), None)
         if hit is None:
             return None
@@ -80,6 +87,14 @@ class Workers:
         ]
 
 
+def _wanted(config: Campaign) -> list[Qualification]:
+    return [] if config.platform.mturk is None else config.platform.mturk.qualifications
+
+
+def _for_masters(one: Qualification) -> bool:
+    return one.type in MASTERS and one.comparator == "Exists"
+
+
 def _to_do(config: Campaign) -> Iterator[str]:
     settings = config.platform.mturk
     if settings is None:
@@ -88,7 +103,11 @@ def _to_do(config: Campaign) -> Iterator[str]:
         yield "Amazon's own site closed on 2026-09-30: set endpoint_url to a site that speaks its protocol."
     if not config.serve.public_url:
         yield "Set [serve] public_url to the address at which workers reach 'imitable serve'."
-    named = [name for name in _OF_THE_SITE if settings is not None and getattr(settings, name)]
+    others = {
+        "qualifications": any(not _for_masters(one) for one in _wanted(config)),
+        "not_again": settings is not None and bool(settings.not_again),
+    }
+    named = [name for name, there in others.items() if there]
     if named:
         yield f"Not rehearsed, for it is of the site: [platform.mturk] {', '.join(named)}."
 
