@@ -15,6 +15,8 @@ from imitable.cli.app import app
 from imitable.errors import PlatformError
 from imitable.game.label_studio import names
 from imitable.platforms.label_studio import wire
+from imitable.platforms.label_studio.client import connected
+from imitable.platforms.label_studio.closing import close_tasks
 from label_studio_server import LabelStudio as Real
 
 pytestmark = pytest.mark.xdist_group("label-studio")
@@ -90,3 +92,13 @@ def test_a_task_that_somebody_relabelled_is_not_taken_for_a_withdrawn_one(here: 
     here.real.client(here.people[1]).patch(f"/api/tasks/{begun.external_id}/", json=changed)
     here.close()
     assert [row["id"] for row in here.there()] == [int(begun.external_id)]
+
+
+def test_what_is_answered_while_the_tasks_are_withdrawn_is_not_thrown_away(here: OnLabelStudio) -> None:
+    number = here.of(here.people[1]).external_id
+    here.submit(here.people[1], [])
+    with here.store() as store, connected(here.real.url) as server:
+        said = close_tasks(server, store, here.project, now=False)
+    assert said == "2 tasks that nobody had begun are withdrawn; 2 have begun."
+    assert int(number) in [row["id"] for row in here.there()]
+    assert here.everything_is_there_once()

@@ -197,3 +197,21 @@ def test_plain_rounds_are_taken_once_and_show_nothing(
 
     export(here.folder.path, out=tmp_path / "out")
     assert not pd.read_csv(tmp_path / "out" / "guesses.csv")["feedback"].any()
+
+
+@pytest.mark.parametrize(("mode", "tasks"), [("plain", 10), ("webhook", 1)])
+def test_closing_takes_in_first_what_was_answered_and_not_collected_yet(
+    tmp_path: Path, label_studio: Real, door: str, monkeypatch: pytest.MonkeyPatch, mode: str, tasks: int
+) -> None:
+    with_key(monkeypatch, label_studio)
+    here = _campaign(tmp_path / "campaign", label_studio, door, mode)
+    here.publish()
+    ann, _bob = here.people
+    for row in here.there():
+        if row["data"][names.ANNOTATOR] == ann.email:
+            _submit(label_studio.client(ann), row, 3)
+    said = here.close()
+    assert said == f"{tasks} tasks that nobody had begun are withdrawn; {tasks} have begun."
+    assert len(here.guesses()) == tasks
+    assert {task.platform_id for task in here.tasks()} == {ann.email}
+    assert here.everything_is_there_once()

@@ -115,7 +115,13 @@ class LabelStudio:
             return f"What was imported by hand is closed there: take its tasks out of the project.{over}"
         settings = _settings(folder)
         with alone(store, folder), connected(settings.url) as server:
-            return close_tasks(server, store, find_project(server, store), now=now)
+            project = find_project(server, store)
+            if project is not None:  # what was answered since the last 'collect' has begun
+                refuse_other_mode(folder, store, settings.mode)
+                pull(server, store, project, silent)
+                if settings.mode != "interactive":
+                    _take_guesses(folder, store, in_turn=settings.mode == "webhook")
+            return close_tasks(server, store, project, now=now)
 
 
 def _offered(store: Store) -> set[str]:
@@ -238,14 +244,19 @@ def _tasks(
 
 def _take_rounds(server: Server, folder: Folder, store: Store, project: int, *, in_turn: bool) -> None:
     """Commit what was guessed in tasks of one round; where they come in turn, see to it that the next are there."""
-    words = folder.texts()
-    content = read_content(store, words)
-    take_heard(folder, store, content, now=datetime.now(UTC) if in_turn else None)
+    content, words = _take_guesses(folder, store, in_turn=in_turn), folder.texts()
     if in_turn:
         sent = _offered(store)  # who was never sent a task, or whose tasks were withdrawn, is not invited from here
         every = [one for one in _reserved(store) if one.sitting_id in sent]
         tasks = _tasks(folder, store, content, words, _open(store, every), "webhook")
         send(server, store, project, tasks, silent)
+
+
+def _take_guesses(folder: Folder, store: Store, *, in_turn: bool) -> Content:
+    """Commit what was guessed in tasks of one round, as far as it was heard of."""
+    content = read_content(store, folder.texts())
+    take_heard(folder, store, content, now=datetime.now(UTC) if in_turn else None)
+    return content
 
 
 def _ids(store: Store, tasks: Sequence[Task]) -> dict[str, set[int]]:
