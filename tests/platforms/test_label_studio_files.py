@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from imitable.commands.status import status
 from imitable.errors import PlatformError
 from imitable.game.label_studio import names
 from imitable.money.earned import earned
+from imitable.money.ledger import decide
 from imitable.platforms.by_hand import NotTaken, TakenIn
 from imitable.platforms.label_studio.exported import take_in_export
 from imitable.platforms.label_studio.files import write_files
@@ -232,6 +234,22 @@ def test_who_answered_everything_in_files_is_owed_the_base(campaign: tuple[Folde
     _take_in(folder, store, tmp_path / "e.json", rows)
     with store.read() as connection:
         assert [one.kind for one in earned(connection, folder)] == ["base", "bonus"]
+
+
+def test_what_comes_after_the_pay_was_decided_is_told_and_not_taken(
+    campaign: tuple[Folder, Store], tmp_path: Path
+) -> None:
+    folder, store = campaign
+    tasks = _tasks(folder, store, tmp_path / "files", places=1)
+    rows = [task | {"annotations": [_answer(at, 4)]} for at, task in enumerate(tasks)]
+    _take_in(folder, store, tmp_path / "e.json", rows[:3])
+    said = close(folder.path, now=True)["label-studio"]
+    assert "1 sittings are over. Import the last export before you pay" in said
+    assert _take_in(folder, store, tmp_path / "e.json", rows[:6]) == TakenIn(3, 3, ())
+    decide(store, folder, now=datetime.now(UTC))
+    done = _take_in(folder, store, tmp_path / "e.json", rows)
+    assert (done.taken, done.known) == (0, 6)
+    assert {one.why for one in done.not_taken} == {"over"}
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '[{"id": 1}]', "\xff", "[" * 100_000])

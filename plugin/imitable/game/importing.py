@@ -21,10 +21,12 @@ from imitable.game.sessions import consent_version
 from imitable.game.showing import end_sitting, past, show_first
 from imitable.game.views import Past
 from imitable.store import insert_once, tables
+from imitable.store.money_tables import obligations
 
 Outcome = Literal["taken", "same", "other", "unknown", "not_theirs", "no_number", "over"]
 """`same`: this guess stood already. `other`: another one did, and counts. `unknown`: a task that we did not make.
-`not_theirs`: a task of somebody else. `no_number`: no number on the target's scale. `over`: the sitting has ended.
+`not_theirs`: a task of somebody else. `no_number`: no number on the target's scale. `over`: the sitting has ended, or,
+where no answers are shown, what it earned is written down, and a bonus for more would never be paid.
 Only `taken` changes anything."""
 
 
@@ -83,9 +85,9 @@ def take_in(
         return "no_number"
     if task.guess is not None:
         return "same" if task.guess == guess else "other"
+    if _decided(connection, task.sitting_id) if now is None else task.ended_at is not None:
+        return "over"
     if now is not None:
-        if task.ended_at is not None:
-            return "over"
         round_id = round_id_of(folder, task.episode_id, task.trial)
         asked = find_round(connection, sitting_id=task.sitting_id, round_id=round_id)
         assert asked is not None  # noqa: S101  # the task is one of its episode's rounds
@@ -113,6 +115,12 @@ def take_in(
         .values(consent_version=consent_version(folder.consent_text()))
     )
     return "taken"
+
+
+def _decided(connection: Connection, sitting_id: str) -> bool:
+    """Whether the books say what a sitting earned."""
+    found = select(obligations.c.obligation_id).where(obligations.c.sitting_id == sitting_id)
+    return connection.execute(found.limit(1)).first() is not None
 
 
 def _nothing_left(connection: Connection, sitting_id: str) -> bool:

@@ -28,7 +28,7 @@ WHY: dict[str, str] = {
     "unknown": "its task was not made by this campaign",
     "not_theirs": "it was given, or changed, by somebody else than its annotator",
     "no_number": "it holds no number on the target's scale",
-    "over": "its annotator's sitting had ended",
+    "over": "its annotator's sitting had ended, and what it earned was decided",
     "skipped": "it was skipped",
     "second": "the same task was answered before",
     "unreadable": "it is not written as the platform exports it",

@@ -111,8 +111,8 @@ class LabelStudio:
         """Remove the tasks that nobody began, so that none is begun; what has begun may be finished, unless `now`."""
         if uploaded(store, names.PLATFORM):
             ended = end_sittings(store, names.PLATFORM) if now else 0
-            over = f" {ended} sittings are over; what was taken in of them counts." if now else ""
-            return f"What was imported by hand is closed there: take its tasks out of the project.{over}"
+            over = f" {ended} sittings are over. Import the last export before you pay: what comes later earns nothing."
+            return f"What was imported by hand is closed there: take its tasks out of the project.{over if now else ''}"
         settings = _settings(folder)
         with alone(store, folder), connected(settings.url) as server:
             project = find_project(server, store)
