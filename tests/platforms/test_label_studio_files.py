@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import select
 
 from imitable.campaign import Folder
+from imitable.commands.accounts import forget
 from imitable.commands.close import close
 from imitable.commands.collect import collect, collect_file
 from imitable.commands.export import export
@@ -250,6 +251,16 @@ def test_what_comes_after_the_pay_was_decided_is_told_and_not_taken(
     done = _take_in(folder, store, tmp_path / "e.json", rows)
     assert (done.taken, done.known) == (0, 6)
     assert {one.why for one in done.not_taken} == {"over"}
+
+
+def test_of_somebody_who_was_forgotten_nothing_is_taken_in(campaign: tuple[Folder, Store], tmp_path: Path) -> None:
+    folder, store = campaign
+    tasks = _tasks(folder, store, tmp_path / "files", places=1)
+    rows = [task | {"annotations": [_answer(at, 4)]} for at, task in enumerate(tasks)]  # they name people by number
+    close(folder.path, now=True)
+    forget(folder.path, folder.annotator_id("label-studio", "annotator-01"))
+    done = _take_in(folder, store, tmp_path / "e.json", rows)
+    assert (done.taken, {one.why for one in done.not_taken}) == (0, {"not_theirs"})
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '[{"id": 1}]', "\xff", "[" * 100_000])

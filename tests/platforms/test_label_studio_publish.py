@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 
 from imitable.campaign import Folder
 from imitable.cli.app import app
+from imitable.commands.accounts import forget
 from imitable.commands.build import build
 from imitable.commands.new import new
 from imitable.commands.publish import publish
@@ -434,6 +435,16 @@ def test_who_was_planned_in_a_run_that_failed_is_not_invited_by_one_that_asks_fo
     assert campaign.publish(places=1).sittings == 1
     assert {task.platform_id for task in campaign.tasks()} == {campaign.people[0].email}
     assert campaign.publish().sittings == 2
+
+
+def test_who_was_forgotten_keeps_their_place_and_nobody_is_invited_in_their_stead(make: Make) -> None:
+    campaign = make(annotators=3)
+    campaign.publish(places=2)
+    campaign.close(now=True)
+    forget(campaign.folder.path, campaign.folder.annotator_id("label-studio", campaign.people[0].email))
+    assert campaign.publish(places=2, dry_run=True).sittings == 1  # nothing of theirs is there any more
+    campaign.publish(places=2)
+    assert campaign.people[2].email not in {task.platform_id for task in campaign.tasks()}
 
 
 def test_what_stands_in_a_project_is_not_handed_out_again_as_files_nor_the_other_way(

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -20,6 +21,7 @@ from imitable.commands.export import export
 from imitable.commands.new import new
 from imitable.commands.publish import publish_files
 from imitable.errors import PlatformError
+from imitable.money.forgetting import forget as erase
 from imitable.platforms.by_hand import NotTaken, TakenIn
 from imitable.platforms.mturk.files import write_files
 from imitable.platforms.mturk.results import take_in_results
@@ -281,3 +283,16 @@ def test_the_campaign_that_new_writes_fits_its_cap_on_an_mturk_style_site(tmp_pa
     said = " ".join(done.stdout.split())
     assert "Would make 4 HITs for 30 workers at http://127.0.0.1:9, 3.00 USD each" in said
     assert "cannot be reached" in said
+
+
+def test_a_worker_who_was_forgotten_gets_no_other_row(
+    campaign: tuple[Folder, Store], batch: list[Row], tmp_path: Path
+) -> None:
+    folder, store = campaign
+    assert take(campaign, tmp_path / "r.csv", [answered(batch[0], "W1")]).taken == 10
+    erase(store, folder.annotator_id("mturk", "W1"), now=datetime.now(UTC))
+    done = take(campaign, tmp_path / "r.csv", [answered(row, "W1") for row in batch])
+    assert (done.taken, [one.why for one in done.not_taken]) == (0, ["not_theirs"] * 3)
+    with store.read() as connection:
+        said = str(connection.execute(select(tables.sittings)).all())
+    assert "W1" not in said

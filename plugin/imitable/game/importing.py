@@ -17,6 +17,7 @@ from imitable.game.commit import answered, commit, commit_unseen, find_round, re
 from imitable.game.content import Content
 from imitable.game.hosts import Entry
 from imitable.game.label_studio import names
+from imitable.game.reserving import forgotten
 from imitable.game.sessions import consent_version
 from imitable.game.showing import end_sitting, past, show_first
 from imitable.game.views import Past
@@ -25,9 +26,9 @@ from imitable.store.money_tables import obligations
 
 Outcome = Literal["taken", "same", "other", "unknown", "not_theirs", "no_number", "over"]
 """`same`: this guess stood already. `other`: another one did, and counts. `unknown`: a task that we did not make.
-`not_theirs`: a task of somebody else. `no_number`: no number on the target's scale. `over`: the sitting has ended, or,
-where no answers are shown, what it earned is written down, and a bonus for more would never be paid.
-Only `taken` changes anything."""
+`not_theirs`: a task of somebody else, or of somebody who was forgotten. `no_number`: no number on the target's scale.
+`over`: the sitting has ended, or, where no answers are shown, what it earned is written down, and a bonus for more
+would never be paid. Only `taken` changes anything."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,8 @@ def take_in(
     ).first()
     if task is None:
         return "unknown"
-    if given.name is not None and given.name != task.platform_id:
+    gone = task.platform_id.startswith(tables.FORGOTTEN)  # files may name nobody
+    if gone or (given.name is not None and given.name != task.platform_id):
         return "not_theirs"
     try:
         guess = read_guess(given.text, low=content.targets[task.target_id].low)
@@ -139,8 +141,8 @@ def give_to(
 ) -> Literal["", "not_theirs", "again"]:
     """Make a reserved sitting that of the person who turned out to have played it; empty where it now is theirs.
 
-    It waits as long as its annotator's name begins with `waiting`. `not_theirs`: somebody else had it before. `again`:
-    this person has played one of its targets elsewhere, and nobody plays a target twice.
+    It waits as long as its annotator's name begins with `waiting`. `not_theirs`: somebody else had it before, or this
+    person was forgotten. `again`: they have played one of its targets elsewhere, and nobody plays a target twice.
     """
     sittings, episodes = tables.sittings.c, tables.episodes.c
     annotator_id = folder.annotator_id(entry.platform, entry.platform_id)
@@ -151,7 +153,8 @@ def give_to(
     ).one()
     if row.assignment == entry.assignment:
         return ""
-    if not row.platform_id.startswith(waiting):
+    erased = forgotten(connection, folder, entry.platform, [entry.platform_id])
+    if erased or not row.platform_id.startswith(waiting):
         return "not_theirs"
     mine = select(tables.sitting_episodes.c.episode_id).where(tables.sitting_episodes.c.sitting_id == sitting_id)
     wanted = select(episodes.target_id).where(episodes.episode_id.in_(mine))

@@ -167,15 +167,15 @@ def _accounts(folder: Folder, settings: Settings, server: Server | None) -> list
 def _chosen(
     folder: Folder, store: Store, accounts: list[Account], places: int | None
 ) -> tuple[list[Account], set[str]]:
-    """The first `places` accounts, and those who were forgotten, who are not among them."""
+    """The first `places` accounts, and those who were forgotten, who are not among them and keep the place they had."""
     with store.read() as connection:
         gone = forgotten(connection, folder, names.PLATFORM, [account.email for account in accounts])
     accounts = [account for account in accounts if account.email not in gone]
-    if places is not None and places > len(accounts):
+    if places is not None and places > len(accounts) + len(gone):
         raise PlatformError(
             f"There are {len(accounts)} accounts, and {places} sittings were asked for. Ask for fewer, or add accounts."
         )
-    return accounts[:places], gone
+    return accounts if places is None else accounts[: max(0, places - len(gone))], gone
 
 
 def _reserve(

@@ -48,7 +48,7 @@ def pull(server: Server, store: Store, project: int, progress: Progress) -> Ther
         since = connection.execute(
             select(tables.pulls.c.up_to).where(tables.pulls.c.platform == names.PLATFORM)
         ).scalar()
-    noted, erased = external_ids(store), _erased(store)
+    noted = external_ids(store)
     key_of = {number: key for key, number in noted.items()}
     answer = server.wire.get(f"/api/projects/{project}/")
     started, total = parsedate_to_datetime(answer.headers["date"]), int(answer.json()["task_number"])
@@ -60,6 +60,7 @@ def pull(server: Server, store: Store, project: int, progress: Progress) -> Ther
             everything |= {row["id"] for row in rows}
             unreadable += [row for row in rows if row.get("unreadable")]
             with store.write() as connection:
+                erased = _erased(connection)  # somebody may be forgotten meanwhile
                 _note(connection, [row for row in rows if row["id"] in key_of and row["id"] not in erased], key_of, who)
             latest = max(filter(None, (latest, *(_time(row["updated_at"]) for row in rows))), default=None)
             advance(len(rows))
@@ -79,7 +80,7 @@ def pull(server: Server, store: Store, project: int, progress: Progress) -> Ther
     return There(gone, tuple(strange), tuple(number for row in unreadable for number in row["unreadable"]))
 
 
-def _erased(store: Store) -> set[int]:
+def _erased(connection: Connection) -> set[int]:
     """The server's ids of tasks of people who were forgotten: what they wrote there is not taken in again."""
     episodes, who = tables.episodes.c, tables.identities.c
     query = (
@@ -89,8 +90,7 @@ def _erased(store: Store) -> set[int]:
         .where(tables.tasks.c.platform == names.PLATFORM, tables.tasks.c.external_id.is_not(None))
         .where(who.platform_id.startswith(tables.FORGOTTEN))
     )
-    with store.read() as connection:
-        return {int(number) for number in connection.execute(query).scalars()}
+    return {int(number) for number in connection.execute(query).scalars()}
 
 
 def _note(connection: Connection, rows: Sequence[Row], key_of: Mapping[int, str], who: Mapping[int, str]) -> None:
