@@ -39,7 +39,7 @@ MISTAKES: dict[str, Mistake] = {
         "units = [0, 1, 2, 3, 4, 5]",
         'select = { method = "magic", count = 2 }',
         CampaignError,
-        r"no selection method 'magic'\. Choose one of kurtosis, random",
+        r"no selection method 'magic'\. Choose one of beyond-lexical, kurtosis, random",
     ),
     "no model there": (
         '"builtin:stories260K"',
