@@ -30,7 +30,7 @@ def campaign(tmp_path: Path) -> Folder:
     return invented_campaign(tmp_path / "campaign", targets=3, episodes=3, more=wanted)
 
 
-def _reserve(folder: Folder, *names: str, share_items: bool = False, dry_run: bool = False) -> list[Reserved]:
+def _reserve(folder: Folder, *names: str, share_items: bool = False, **more: bool) -> list[Reserved]:
     with closing(open_store(folder)) as store:
         return reserve(
             store,
@@ -40,7 +40,7 @@ def _reserve(folder: Folder, *names: str, share_items: bool = False, dry_run: bo
             names=names,
             share_items=share_items,
             now=NOW,
-            dry_run=dry_run,
+            **more,
         )
 
 
@@ -114,3 +114,19 @@ def test_items_that_were_shared_and_wait_for_a_guess_are_not_played_where_all_ca
     with closing(open_store(campaign)) as store, store.write() as connection:
         connection.execute(tables.sittings.update().values(ended_at=NOW, ended_by="closed"))  # nobody plays any more
     assert _reserve(campaign, *names) == before
+
+
+def test_plans_that_were_never_sent_make_room_for_others(tmp_path: Path, either_store: str) -> None:
+    wanted = "[platform.label_studio]\nannotators_per_target = 2\n"
+    folder = invented_campaign(tmp_path / "campaign", targets=3, episodes=3, more=wanted)
+    ann, *_ = _reserve(folder, "ann", "bob")
+    with closing(open_store(folder)) as store, store.write() as connection:
+        task = {"task_key": "t_1", "episode_id": ann.episode_id, "trial": 0, "platform": "label-studio"}
+        connection.execute(tables.tasks.insert().values(task | {"project": "1", "published_at": NOW}))
+    assert _reserve(folder, "cem") == []
+    assert len(_reserve(folder, "cem", instead=True, dry_run=True)) == 3
+    assert len(_reserve(folder, "cem", instead=True)) == 3
+    with closing(open_store(folder)) as store, store.read() as connection:
+        made = reserved(connection, platform="label-studio")
+    assert {one.name for one in made} == {"ann", "cem"}  # of ann a task stands somewhere, so all of hers stays
+    assert len(made) == 6

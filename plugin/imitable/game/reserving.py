@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
-from sqlalchemy import Connection, and_, case, func, select
+from sqlalchemy import Connection, and_, case, delete, func, select
 
 from imitable.campaign import Folder
 from imitable.errors import PlatformError
@@ -61,9 +61,11 @@ def reserve(
     share_items: bool,
     now: datetime,
     dry_run: bool = False,
+    instead: bool = False,
 ) -> list[Reserved]:
     """A sitting for each of these annotators, planned to its end, or the one that was planned before.
 
+    With `instead`, plans for anybody else of whom no task stands anywhere, and who has not begun, make room for them.
     Unless `share_items`, no item of a target is given to two annotators of this platform. Who was forgotten gets none.
     With `dry_run` nothing is kept. Raises PlatformError, and keeps nothing, when the pools are too small for that, with
     the sizes needed, and when items that are yet to be guessed were shared before.
@@ -71,6 +73,8 @@ def reserve(
     with store.write() as connection:
         # Held to the end: who plans at the same moment would read the same items as not yet given.
         connection.execute(select(tables.campaigns.c.campaign_id).with_for_update()).all()
+        if instead:
+            _make_room(connection, platform, names)
         given = None if share_items else _given(connection, platform)
         gone = forgotten(connection, folder, platform, names)
         names = [name for name in names if name not in gone]
@@ -83,6 +87,23 @@ def reserve(
         if dry_run:
             connection.rollback()
     return [one for one in made if one.name in names]
+
+
+def _make_room(connection: Connection, platform: str, names: Sequence[str]) -> None:
+    """Drop the plans of open sittings, but for these annotators, that have no task and were not begun."""
+    of, sittings = tables.sitting_episodes.c, tables.sittings.c
+    sent = select(of.sitting_id).join(tables.tasks, tables.tasks.c.episode_id == of.episode_id)
+    begun = select(of.sitting_id).join(tables.episodes, tables.episodes.c.episode_id == of.episode_id)
+    idle = (
+        select(of.episode_id, tables.identities.c.platform_id)
+        .join(tables.sittings, sittings.sitting_id == of.sitting_id)
+        .join(tables.identities, tables.identities.c.annotator_id == sittings.annotator_id)
+        .where(sittings.platform == platform, sittings.ended_at.is_(None))
+        .where(of.sitting_id.not_in(sent), of.sitting_id.not_in(begun.where(tables.BEGUN)))
+    )
+    dropped = [row.episode_id for row in connection.execute(idle) if row.platform_id not in names]
+    for table in (tables.rounds, tables.sitting_episodes, tables.episodes):
+        connection.execute(delete(table).where(table.c.episode_id.in_(dropped)))
 
 
 def forgotten(connection: Connection, folder: Folder, platform: str, names: Sequence[str]) -> set[str]:

@@ -196,6 +196,7 @@ def _reserve(
         share_items=settings.proxied or settings.mode == "plain",
         now=datetime.now(UTC),
         dry_run=dry_run,
+        instead=True,
     )
 
 

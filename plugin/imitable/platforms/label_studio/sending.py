@@ -126,7 +126,9 @@ def _settled(server: Server, store: Store, project: int, tasks: Sequence[Task]) 
             continue
         placed[task.key] = int(ours["id"])
         twice += [int(row["id"]) for row in copies if row is not ours and not row["total_annotations"]]
-        if key_of(ours) != task.key or ours["data"].get(names.ANNOTATOR) != task.name:
+        fresh = noted.get(task.key) != int(ours["id"]) and not ours["total_annotations"]  # perhaps of an earlier plan
+        changed = key_of(ours) != task.key or ours["data"].get(names.ANNOTATOR) != task.name
+        if changed or (fresh and ours["data"] != task.draw()):
             server.wire.patch(f"/api/tasks/{ours['id']}/", json={"data": task.draw()})
     server.remove_tasks(project, twice)
     _note(store, {key: number for key, number in placed.items() if noted.get(key) != number})
