@@ -132,6 +132,23 @@ def test_publishing_again_writes_nothing(make: Make, proxy: FaultyProxy) -> None
     assert proxy.writes() == []
 
 
+def test_a_task_that_is_found_again_by_its_key_is_written_only_where_it_holds_something_else(
+    make: Make, proxy: FaultyProxy
+) -> None:
+    campaign = make(url=proxy.url)
+    campaign.publish()
+    before, (row, *_) = campaign.there(), campaign.there()
+    stale = {"data": {**row["data"], names.text(1): "of an earlier plan"}}
+    campaign.real.client().patch(f"/api/tasks/{row['id']}/", json=stale)
+    with campaign.store() as store, store.write() as connection:
+        connection.execute(tables.tasks.update().values(external_id=None))
+    proxy.seen.clear()
+    campaign.publish()
+    assert proxy.writes() == [("PATCH", f"/api/tasks/{row['id']}/")]
+    assert [one["data"] for one in campaign.there()] == [one["data"] for one in before]
+    assert campaign.everything_is_there_once()
+
+
 def test_new_annotators_only_add(make: Make) -> None:
     campaign = make(annotators=3, targets=3)
     campaign.publish(places=1)
