@@ -454,6 +454,16 @@ def test_who_was_planned_in_a_run_that_failed_is_not_invited_by_one_that_asks_fo
     assert campaign.publish().sittings == 2
 
 
+def test_an_account_that_came_after_the_money_was_set_aside_is_sent_nothing(make: Make) -> None:
+    campaign = make()
+    assert campaign.publish(places=1, dry_run=True).sittings == 1
+    with pytest.raises(NotOffered, match=r"there are 2 sittings now, and money was set aside for 1.*Publish again"):
+        campaign.publish()
+    assert campaign.tasks() == []
+    campaign.publish(places=1)
+    assert len(campaign.tasks()) == 2
+
+
 def test_who_was_forgotten_keeps_their_place_and_nobody_is_invited_in_their_stead(make: Make) -> None:
     campaign = make(annotators=3)
     campaign.publish(places=2)

@@ -42,6 +42,10 @@ if TYPE_CHECKING:
 class LabelStudio:
     """`--platform label-studio`: a project whose tasks are episodes, each made for its annotator."""
 
+    def __init__(self) -> None:
+        self._planned: int | None = None
+        """Sittings that the last dry run named, for which money was set aside; None before one."""
+
     def publish(
         self, folder: Folder, store: Store, *, places: int | None, dry_run: bool, progress: Progress = silent
     ) -> Published:
@@ -64,6 +68,7 @@ class LabelStudio:
             what = f"a Label Studio project at {settings.url} with {_counted(would)}"
             step = f"start 'imitable serve {folder.path}', then the same command without --dry-run"
             notes = (*_notes(chosen, gone, would, settings.mode), *promises(folder))
+            self._planned = len(sittings)
             return Published(what, (), step, notes, len(sittings))
         with ExitStack() as to_end:
             with nobody_invited(len(before)):  # until a task is sent
@@ -71,9 +76,10 @@ class LabelStudio:
                 server = to_end.enter_context(connected(settings.url))
                 chosen, gone = _chosen(folder, store, _accounts(folder, settings, server), places)
                 made = _reserve(folder, store, content, settings, chosen)
+                sittings = before.union(one.sitting_id for one in made)
+                _refuse_more(len(sittings), self._planned)
                 project = make_project(server, folder, store, config)
                 others = connect(server, folder, project, settings.mode)
-            sittings = before.union(one.sitting_id for one in made)
             every = [one for one in _reserved(store) if one.sitting_id in sittings]
             tasks = _tasks(folder, store, content, words, _open(store, every), settings.mode)
             send(server, store, project, tasks, progress)
@@ -122,6 +128,15 @@ class LabelStudio:
                 if settings.mode != "interactive":
                     _take_guesses(folder, store, in_turn=settings.mode == "webhook")
             return close_tasks(server, store, project, now=now)
+
+
+def _refuse_more(sittings: int, planned: int | None) -> None:
+    """Raise PlatformError where an account was made since the dry run: no money is set aside for it."""
+    if planned is not None and sittings > planned:
+        raise PlatformError(
+            f"Accounts were added meanwhile: there are {sittings} sittings now, and money was set aside for {planned}. "
+            "Nothing was sent. Publish again."
+        )
 
 
 def _offered(store: Store) -> set[str]:
