@@ -32,7 +32,7 @@ from imitable.platforms.label_studio import LabelStudio, project, sending, wire
 from imitable.platforms.label_studio.accounts import everybody_but
 from imitable.platforms.label_studio.files import write_files
 from imitable.platforms.label_studio.project import check_config
-from imitable.platforms.label_studio.refusals import KEY, Refused
+from imitable.platforms.label_studio.refusals import KEY
 from imitable.store import Store, open_store, tables
 from imitable.testing import PlatformContract, invented_campaign
 from label_studio_server import LabelStudio as Real
@@ -312,7 +312,7 @@ def test_a_storm_of_5xx_is_waited_out_and_a_lasting_one_is_said(make: Make, prox
     campaign.publish()
     assert campaign.everything_is_there_once()
     proxy.faults = [Fault("GET", "/api/", "status", status=503)]
-    with pytest.raises(Refused, match=r"failed \(GET .*503 Bad gateway\).*The same command again"):
+    with pytest.raises(NotOffered, match=r"failed \(GET .*503 Bad gateway\).*The same command again"):
         campaign.publish()
 
 
