@@ -148,6 +148,8 @@ def test_many_who_set_aside_at_once_on_two_platforms_keep_to_the_cap_together(tm
             except MoneyError as error:
                 refused.append(str(error))
 
+    for platform in ("web", "prolific"):  # a first place on each, which nobody who asks for many can take away
+        offer(platform, 1)
     asking = [threading.Thread(target=offer, args=(("web", "prolific")[n % 2], 2 + n // 2)) for n in range(12)]
     for one in asking:
         one.start()
