@@ -109,7 +109,7 @@ def test_ray_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     finally:
         ray.shutdown()
     assert build_bytes(far) == build_bytes(home)
-    assert len(json.loads((far / "build" / "report.json").read_text())["files"]) == 4
+    assert len(json.loads((far / "build" / "report.json").read_text())["files"]) == 5
 
 
 def test_a_cluster_that_does_not_answer_is_named(tmp_path: Path) -> None:
