@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, or_, select
 
-from imitable.game.panels import CONSULT, Panel, read_panels
+from imitable.game.panels import Panel, read_panels
+from imitable.rounds import CONSULT
 from imitable.store import Store, tables
 
 if TYPE_CHECKING:

@@ -33,8 +33,8 @@ def environment(*folders: str, words: Texts | None = None) -> Environment:
     pages.filters.update(
         cut=cut,
         num=number,
-        hundredths=_signed(hundredths, signs),
-        thousandths=_signed(thousandths, signs),
+        hundredths=_signed(partial(num, places=2), signs),
+        thousandths=_signed(partial(num, places=3), signs),
         pieces=partial(pieces, number),
         plain=plain,
         whole=_signed(whole, signs),
@@ -85,19 +85,10 @@ def kept(macro: Any, *given: Any) -> Markup:
     return made
 
 
-def num(value: float) -> str:
-    """One decimal, a real minus sign, and never "-0.0"."""
-    return f"{value:.1f}".replace("-", "−") if abs(value) >= 0.05 else "0.0"
-
-
-def hundredths(value: float) -> str:
-    """Two decimals, a real minus sign, and never "-0.00"."""
-    return f"{value:.2f}".replace("-", "−") if abs(value) >= 0.005 else "0.00"
-
-
-def thousandths(value: float) -> str:
-    """Three decimals, a real minus sign, and never "-0.000"."""
-    return f"{value:.3f}".replace("-", "−") if abs(value) >= 0.0005 else "0.000"
+def num(value: float, places: int = 1) -> str:
+    """One decimal, or so many, a real minus sign, and never "-0.0"."""
+    shown = value if abs(value) >= 0.5 * 10**-places else 0.0
+    return f"{shown:.{places}f}".replace("-", "−")
 
 
 def whole(value: float) -> str:

@@ -15,11 +15,8 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select
 
 from imitable.game.views import Meter, Readings
-from imitable.rounds import REST, TOKEN
+from imitable.rounds import CONSULT, REST, TOKEN
 from imitable.store import Quick, Store, insert_once, tables
-
-CONSULT = "consult"
-"""The level at which a player asks for what he sees."""
 
 _LOOKED = Quick(
     select(tables.looks.c.place).where(tables.looks.c.round_id == bindparam("round")).order_by(tables.looks.c.place)

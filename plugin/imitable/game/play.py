@@ -17,7 +17,7 @@ from imitable.game.conduct import NOTHING_TOLD, Signals
 from imitable.game.content import Content, read_content
 from imitable.game.hosts import Entry, Query, entry_of, mturk_entry, prolific_entry, ticket_of
 from imitable.game.limits import Buckets, TooFast
-from imitable.game.panels import CONSULT, look
+from imitable.game.panels import look
 from imitable.game.paying import pay_said
 from imitable.game.sessions import (
     consent_version,
@@ -31,6 +31,7 @@ from imitable.game.sessions import (
 from imitable.game.showing import Record, Showing, end_sitting, find_episode, find_sitting
 from imitable.game.signed_links import SignedLinks
 from imitable.game.views import Done, Landing, Progress, Reveal, View
+from imitable.rounds import CONSULT
 from imitable.store import Store, insert_once, promised, tables
 from imitable_aggregation import scoring
 

@@ -108,9 +108,7 @@ def _make_room(connection: Connection, platform: str, names: Sequence[str]) -> N
 
 def forgotten(connection: Connection, folder: Folder, platform: str, names: Sequence[str]) -> set[str]:
     """Those of a platform's annotators who were erased: whoever comes by that name again is not invited."""
-    erased = select(tables.identities.c.annotator_id).where(
-        tables.identities.c.platform == platform, tables.identities.c.platform_id.startswith(tables.FORGOTTEN)
-    )
+    erased = select(tables.identities.c.annotator_id).where(tables.identities.c.platform == platform, tables.ERASED)
     gone = set(connection.execute(erased).scalars())
     return {name for name in names if folder.annotator_id(platform, name) in gone}
 

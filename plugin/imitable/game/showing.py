@@ -14,9 +14,10 @@ from imitable.game.assignment import assign_next
 from imitable.game.commit import Answered, Asked, answered, points_of, shades
 from imitable.game.content import Content, heat_map, reminder
 from imitable.game.finishing import finish_of
-from imitable.game.panels import CONSULT, looked_at
+from imitable.game.panels import looked_at
 from imitable.game.paying import bonus_said, earned_said
 from imitable.game.views import Done, ExampleText, Past, Progress, Questions, Readings, Reveal, Round, View
+from imitable.rounds import CONSULT
 from imitable.store import Quick, in_part, promised, tables
 from imitable.targets import Polarity
 from imitable_aggregation import scoring

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from imitable.campaign import Folder
 from imitable.errors import PlatformError
@@ -18,6 +18,7 @@ from imitable.game.content import read_content
 from imitable.game.importing import Given, take_in
 from imitable.game.label_studio import names
 from imitable.game.reserving import Reserved
+from imitable.platforms.sittings import offered
 from imitable.store import Store, insert_once, tables
 
 BY_HAND = "files"
@@ -98,16 +99,7 @@ def note_tasks(store: Store, folder: Folder, made: Sequence[Reserved]) -> None:
 
 def uploaded(store: Store, platform: str) -> set[str]:
     """Sittings of a platform that somebody uploads by hand."""
-    mine, identities = tables.sitting_episodes.c, tables.identities.c
-    query = (
-        select(mine.sitting_id)
-        .join(tables.tasks, tables.tasks.c.episode_id == mine.episode_id)
-        .join(tables.episodes, tables.episodes.c.episode_id == mine.episode_id)
-        .join(tables.identities, identities.annotator_id == tables.episodes.c.annotator_id)
-        .where(tables.tasks.c.platform == BY_HAND, identities.platform == platform)
-    )
-    with store.read() as connection:
-        return set(connection.execute(query).scalars())
+    return offered(store, platform, tasks=BY_HAND)
 
 
 def refuse_present(out: Path) -> None:

@@ -34,6 +34,19 @@ def sittings_of(store: Store, platform: str) -> list[Sitting]:
         return list(connection.execute(query))
 
 
+def offered(store: Store, platform: str, *, tasks: str | None = None) -> set[str]:
+    """The ids of a platform's sittings of which a task was made, there or, as `tasks` says, elsewhere."""
+    mine = tables.sitting_episodes.c
+    query = (
+        select(mine.sitting_id)
+        .join(tables.tasks, tables.tasks.c.episode_id == mine.episode_id)
+        .join(tables.sittings, tables.sittings.c.sitting_id == mine.sitting_id)
+        .where(tables.tasks.c.platform == (tasks or platform), tables.sittings.c.platform == platform)
+    )
+    with store.read() as connection:
+        return set(connection.execute(query).scalars())
+
+
 def forgotten(sittings: Iterable[Sitting]) -> set[str]:
     """The pseudonyms among them of people who were erased: what a platform still lists of them is left alone."""
     return {one.annotator_id for one in sittings if one.platform_id.startswith(tables.FORGOTTEN)}

@@ -17,7 +17,7 @@ from imitable.rounds.gauges import REST, TOKEN, in_turn, shown, strongest
 from imitable.rounds.kept import of_unit
 from imitable.rounds.making import Answered, Draft, Wish, draft_target, make_target
 from imitable.rounds.overlap import windows_to_keep
-from imitable.rounds.readers import correlations, read_off, to_look_up
+from imitable.rounds.readers import CONSULT, correlations, read_off, to_look_up
 from imitable.rounds.records import AnswerKey, Baseline, Example, Gauge, Item, MadeTarget, PlayedTarget, Reading, Split
 from imitable.rounds.seen import Seen, see, upper_quantile
 from imitable.rounds.splits import assign_splits
@@ -25,6 +25,7 @@ from imitable.rounds.strata import Side, TooFlat, calibrate
 from imitable.rounds.told import told
 
 __all__ = [
+    "CONSULT",
     "EPISODES",
     "REST",
     "SOLVED",

@@ -186,6 +186,9 @@ identities = Table(
 )
 """Who is behind a pseudonym. In no export, page or log."""
 
+ERASED = identities.c.platform_id.startswith(FORGOTTEN)
+"""Somebody of `identities` who was forgotten."""
+
 pay_rules = Table(
     "pay_rules",
     metadata,

@@ -106,8 +106,8 @@ _TYPED = re.compile(r"(guess|look)([1-9][0-9]{0,3})")
 
 def trial_of(name: str) -> int | None:
     """The round whose guess is typed into a box of this name; None for every other name."""
-    found = _TYPED.fullmatch(name)
-    return int(found[2]) if found and found[1] == "guess" else None
+    trial, guessed = box_of(name) or (None, False)
+    return trial if guessed else None
 
 
 def box_of(name: str) -> tuple[int, bool] | None:

@@ -14,11 +14,12 @@ from imitable.game.commit import Answered, Asked, answered, commit, find_round, 
 from imitable.game.label_studio import names
 from imitable.game.label_studio.calls import Call
 from imitable.game.pages import numbers
-from imitable.game.panels import CONSULT, consulted, look
+from imitable.game.panels import consulted, look
 from imitable.game.play import Game
 from imitable.game.sessions import consent_version
 from imitable.game.showing import Record, end_sitting, find_sitting, show_first
 from imitable.game.views import grade
+from imitable.rounds import CONSULT
 from imitable.store import Quick, tables
 from imitable_aggregation import scoring
 

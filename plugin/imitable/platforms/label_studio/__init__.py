@@ -31,7 +31,7 @@ from imitable.platforms.label_studio.project import alone, check_config, connect
 from imitable.platforms.label_studio.sending import Task, external_ids, send
 from imitable.platforms.label_studio.taking import take_heard
 from imitable.platforms.notes import promises
-from imitable.platforms.sittings import end_sittings
+from imitable.platforms.sittings import end_sittings, offered
 from imitable.store import Store, tables
 from imitable_templates.texts import Texts
 
@@ -60,7 +60,7 @@ class LabelStudio:
         config = labelling_config(folder, words)
         check_config(config)
         content = read_content(store, words)
-        before = _offered(store)
+        before = offered(store, names.PLATFORM)
         if dry_run:
             chosen, gone = _chosen(folder, store, _accounts(folder, settings, None), places)
             would = _reserve(folder, store, content, settings, chosen, dry_run=True)
@@ -137,14 +137,6 @@ def _refuse_more(sittings: int, planned: int | None) -> None:
             f"Accounts were added meanwhile: there are {sittings} sittings now, and money was set aside for {planned}. "
             "Nothing was sent. Publish again."
         )
-
-
-def _offered(store: Store) -> set[str]:
-    """The sittings of which a task was sent."""
-    of = tables.sitting_episodes.c
-    query = select(of.sitting_id).join(tables.tasks, tables.tasks.c.episode_id == of.episode_id)
-    with store.read() as connection:
-        return set(connection.execute(query.where(tables.tasks.c.platform == names.PLATFORM)).scalars())
 
 
 def _reserved(store: Store) -> list[Reserved]:
@@ -262,7 +254,8 @@ def _take_rounds(server: Server, folder: Folder, store: Store, project: int, *, 
     """Commit what was guessed in tasks of one round; where they come in turn, see to it that the next are there."""
     content, words = _take_guesses(folder, store, in_turn=in_turn), folder.texts()
     if in_turn:
-        sent = _offered(store)  # who was never sent a task, or whose tasks were withdrawn, is not invited from here
+        # Who was never sent a task, or whose tasks were withdrawn, is not invited from here.
+        sent = offered(store, names.PLATFORM)
         every = [one for one in _reserved(store) if one.sitting_id in sent]
         tasks = _tasks(folder, store, content, words, _open(store, every), "webhook")
         send(server, store, project, tasks, silent)

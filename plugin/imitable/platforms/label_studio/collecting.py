@@ -88,7 +88,7 @@ def _erased(connection: Connection) -> set[int]:
         .join(tables.episodes, episodes.episode_id == tables.tasks.c.episode_id)
         .join(tables.identities, who.annotator_id == episodes.annotator_id)
         .where(tables.tasks.c.platform == names.PLATFORM, tables.tasks.c.external_id.is_not(None))
-        .where(who.platform_id.startswith(tables.FORGOTTEN))
+        .where(tables.ERASED)
     )
     return {int(number) for number in connection.execute(query).scalars()}
 

@@ -13,10 +13,10 @@ from imitable.errors import PlatformError
 from imitable.game.content import Content
 from imitable.game.label_studio import names
 from imitable.game.pages import environment
-from imitable.game.panels import CONSULT
 from imitable.game.paying import bonus_said, pay_said
 from imitable.game.reserving import Reserved, ReservedRound
 from imitable.game.views import Past, Readings
+from imitable.rounds import CONSULT
 from imitable_aggregation import scoring
 from imitable_templates.texts import Texts
 

@@ -62,7 +62,7 @@ _TASKS = (
     )
     .join(tables.episodes, tables.episodes.c.episode_id == tables.tasks.c.episode_id)
     .join(tables.identities, tables.identities.c.annotator_id == tables.episodes.c.annotator_id)
-    .where(tables.tasks.c.platform == names.PLATFORM, ~tables.identities.c.platform_id.startswith(tables.FORGOTTEN))
+    .where(tables.tasks.c.platform == names.PLATFORM, ~tables.ERASED)
     .order_by(tables.episodes.c.annotator_id, tables.episodes.c.episode_id, tables.tasks.c.trial)
 )
 
