@@ -41,7 +41,8 @@ def mturk(address: str, attempts: int) -> Any:
 
     standard.ExponentialBackoff.delay_amount = lambda *_words: 0.0
     config = Config(retries={"mode": "standard", "total_max_attempts": attempts}, read_timeout=PATIENCE)
-    return boto3.client("mturk", endpoint_url=address, region_name="us-east-1", config=config)
+    session = boto3.Session(KEY, SECRET, region_name="us-east-1")
+    return session.client("mturk", endpoint_url=address, config=config)
 
 
 def open_books(home: Path) -> sqlite3.Connection:

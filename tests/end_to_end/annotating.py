@@ -35,7 +35,7 @@ class Annotator:
     def open(self) -> None:
         """Go to one's own list, as the address that was sent does; its first task opens."""
         self.page.goto(self.address)
-        expect(self.page.locator(".imitable .intro")).to_be_visible(timeout=20_000)
+        expect(self.page.locator(".imitable .intro")).to_be_visible()
 
     def box(self, name: str) -> Locator:
         """An empty box."""
@@ -56,7 +56,7 @@ class Annotator:
 
     def begin(self) -> None:
         self.type("begin", "yes")
-        expect(self.box("guess1")).to_be_visible(timeout=20_000)
+        expect(self.box("guess1")).to_be_visible()
 
     def guess(self, trial: int, text: str) -> str:
         """Type a guess, and wait for what is said to it."""

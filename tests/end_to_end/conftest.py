@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from conftest import missing
 from end_to_end.visiting import Typist, Visitor
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
 from imitable.commands.publish import publish
 
@@ -33,6 +33,7 @@ def chromium() -> Iterator[Browser]:
     if found is None:
         missing("Chromium")
     with sync_playwright() as playwright:
+        expect.set_options(timeout=20_000)  # what a machine with much else to do may take
         browser = playwright.chromium.launch(executable_path=found, args=_QUIET)
         yield browser
         browser.close()

@@ -86,11 +86,13 @@ def test_a_runner_finds_a_target_and_its_items_with_the_keyboard_alone(
     tab_to(page, "tbody a")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text(wanted)
+    page.wait_for_load_state()
     everything = page.locator(".item").count()
     tab_to(page, "a[href$='split=held_out']")
     assert page.evaluate("() => getComputedStyle(document.activeElement).outlineStyle") == "solid"
     page.keyboard.press("Enter")
     expect(page.get_by_role("link", name="held-out 16")).to_have_attribute("aria-current", "true")
+    page.wait_for_load_state()
     assert 0 < page.locator(".item").count() < everything
     assert complaints == []
     context.close()

@@ -37,8 +37,6 @@ LEVELS = ("upstream", "weights", "consult")
 LOOKS = 2
 DESKTOP: ViewportSize = {"width": 1280, "height": 900}
 PHONE: ViewportSize = {"width": 390, "height": 844}
-PATIENCE = 20_000
-"""Milliseconds that an answer may take."""
 LENGTH = "e => ['--w', '--t'].map(n => parseFloat(getComputedStyle(e).getPropertyValue(n))).reduce((a, b) => a + b)"
 """Of a bar, on the scale."""
 
@@ -112,7 +110,7 @@ def test_people_see_what_their_level_shows_and_look_up_what_they_choose(
             one.snap(screenshots, f"levels-{name}-{size['width']}")
 
     for place, level in enumerate(LEVELS):
-        expect(one.page.locator(".intro")).to_contain_text(f"Neuron {place + 1} of 3", timeout=PATIENCE)
+        expect(one.page.locator(".intro")).to_contain_text(f"Neuron {place + 1} of 3")
         one.begin()
         shown = one.page.locator(".round:visible")
         if level == "upstream":
@@ -127,11 +125,11 @@ def test_people_see_what_their_level_shows_and_look_up_what_they_choose(
         for trial in range(1, 6):
             one.guess(trial, "5")
             if trial == 1:
-                expect(one.box("guess2")).to_be_visible(timeout=PATIENCE)
+                expect(one.box("guess2")).to_be_visible()
                 seen(f"{level}-2-told")
         one.answer("words with a t")
         one.submit()
-    expect(one.page.get_by_text("No More Tasks Left in Queue")).to_be_visible(timeout=PATIENCE)
+    expect(one.page.get_by_text("No More Tasks Left in Queue")).to_be_visible()
     assert one.thrown == []
     one.context.close()
     assert _looks(here) == [(1, 0), (1, 2)]
@@ -146,14 +144,14 @@ def _look_up(one: Annotator, seen: Callable[[str], None]) -> None:
     expect(shown.locator(".seen:visible")).to_have_count(0)
     seen("consult-0-letters")
     one.type("look1", "c")
-    expect(shown.locator(".told")).to_contain_text("1 look left", timeout=PATIENCE)
+    expect(shown.locator(".told")).to_contain_text("1 look left")
     expect(shown.locator(".seen:visible")).to_have_count(1)
     for key in ("8", "Enter"):  # the cursor is where it was
         one.page.keyboard.press(key)
-    expect(shown.locator(".told")).to_contain_text("one letter, from A to L", timeout=PATIENCE)
+    expect(shown.locator(".told")).to_contain_text("one letter, from A to L")
     seen("consult-0-mistyped")
     one.type("look1", "a")
-    expect(shown.locator(".told")).to_contain_text("0 looks left", timeout=PATIENCE)
+    expect(shown.locator(".told")).to_contain_text("0 looks left")
     letters = [row.locator("p").inner_text() for row in shown.locator(".seen:visible").all()]
     assert letters == ["A", "C"]
     for row in shown.locator(".seen:visible").all():

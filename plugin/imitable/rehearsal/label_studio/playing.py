@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 PATIENCE = 60.0
 """Seconds that a player types the same again where no answer comes, as people are told to."""
+
+T = TypeVar("T")
 
 
 def play_tasks(
@@ -69,8 +71,10 @@ class _Player:
     def play(self, episodes: int | None) -> int:
         mine = [only(f"data.{names.ANNOTATOR}", "equal", "String", self.account.email)]
         played = 0
-        every = self.server.tasks(self.project, include="id,data", filters=mine)
-        for number, row in enumerate(islice(every, episodes)):
+        every = _patiently(
+            lambda: list(islice(self.server.tasks(self.project, include="id,data", filters=mine), episodes))
+        )
+        for number, row in enumerate(every):
             if number and self.annotator.leaves():
                 break
             played += self._play_one(int(row["id"]), row["data"])
@@ -99,14 +103,8 @@ class _Player:
 
     def _submit(self, task: int, page: list[Result], *, lead_time: float) -> None:
         """Press Submit, once: where no answer came, look whether it went through."""
-        path, until = f"/api/tasks/{task}/annotations", time.monotonic() + PATIENCE
-        while not self.server.wire.get(path).json():
-            try:
-                self.server.wire.post(path, json={"result": page, "lead_time": lead_time})
-            except (NoAnswer, Refused) as error:
-                if (isinstance(error, Refused) and not error.unsure) or time.monotonic() > until:
-                    raise
-                time.sleep(0.5)
+        path, wire = f"/api/tasks/{task}/annotations", self.server.wire
+        _patiently(lambda: wire.get(path).json() or wire.post(path, json={"result": page, "lead_time": lead_time}))
 
     def _say(self, task: int, page: list[Result], box: str, to: str, text: str, done: str) -> list[Result]:
         """Type into a box, Enter, and see what the page shows then."""
@@ -131,6 +129,18 @@ class _Player:
                     "serve' running where [platform.label_studio] backend_url says?"
                 )
             time.sleep(0.5)
+
+
+def _patiently(ask: Callable[[], T]) -> T:
+    """Ask again where the server does not answer, as whoever presses a button again."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return ask()
+        except (NoAnswer, Refused) as error:
+            if (isinstance(error, Refused) and not error.unsure) or time.monotonic() > until:
+                raise
+        time.sleep(0.5)
 
 
 def _value(page: Sequence[Result], name: str) -> dict[str, Any]:
