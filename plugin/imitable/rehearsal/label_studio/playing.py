@@ -65,7 +65,7 @@ class _Player:
         self.account = account
         self.annotator = annotator
         self.tick = tick
-        backends = server.wire.get("/api/ml", params={"project": project}).json()
+        backends = _patiently(lambda: server.wire.get("/api/ml", params={"project": project}).json())
         self.backend = next(int(one["id"]) for one in backends if one["is_interactive"])
 
     def play(self, episodes: int | None) -> int:
