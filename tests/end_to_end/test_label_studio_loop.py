@@ -109,6 +109,7 @@ def _play(here: OnLabelStudio, people: int, episodes: int, tick: Callable[[int],
     return play_tasks(here.real.url, here.project, chosen, profiles, seed=3, episodes=episodes, tick=tick)
 
 
+@pytest.mark.parametrize("both", ["sqlite", pytest.param("postgresql", marks=pytest.mark.long)], indirect=True)
 def test_nothing_that_has_yet_to_be_guessed_is_readable_at_any_address(
     published: Callable[..., Here], tmp_path: Path
 ) -> None:
