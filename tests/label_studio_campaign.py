@@ -32,8 +32,10 @@ from label_studio_server import LabelStudio as Real
 ROUNDS = 5
 """Of an episode: three with answers and two without."""
 
-TRUTHS = re.compile(r"\d\.\d{6}")
-"""As much of a truth as no other number has by chance: Label Studio tells of sizes and times, too."""
+TRUTHS = re.compile(r"(?<![\d.])\d\.\d{6}")
+"""As much of a truth as no other number has by chance: Label Studio tells of sizes, too, and of times, whose
+microseconds follow two digits.
+"""
 
 
 class _Door(BaseHTTPRequestHandler):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from imitable.campaign import Folder
 from imitable.game import Game, make_links
@@ -73,6 +73,21 @@ class Table:
                 table.name: [tuple(row) for row in connection.execute(select(table).order_by(*table.primary_key))]
                 for table in tables.metadata.sorted_tables
             }
+
+
+def make_sides(store: Store) -> None:
+    """Make the second of an invented campaign's targets the other side of the first: it asks about the same texts."""
+    targets, items = tables.targets.c, tables.items.c
+    with store.write() as connection:
+        one, other = connection.execute(select(targets.target_id).order_by(targets.unit).limit(2)).scalars()
+        connection.execute(update(tables.targets).where(targets.target_id == other).values(unit=0, polarity="neg"))
+        of = {
+            name: connection.execute(select(tables.items).where(items.target_id == name).order_by(items.split)).all()
+            for name in (one, other)
+        }
+        for mine, its in zip(of[one], of[other], strict=True):
+            same = {"text": mine.text, "focus_start": mine.focus_start, "focus_end": mine.focus_end}
+            connection.execute(update(tables.items).where(items.item_id == its.item_id).values(same))
 
 
 def play_entry(

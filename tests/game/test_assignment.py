@@ -9,9 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from scipy.stats import chisquare
 from sqlalchemy import func, select
 
+from imitable.game import Game
 from imitable.game.views import Done, Landing, Round
 from imitable.store import tables
-from playing import Table
+from playing import Table, make_sides
 
 Set = Callable[..., Table]
 
@@ -47,6 +48,17 @@ def test_nobody_plays_a_target_twice_and_a_sitting_has_different_targets(table: 
     assert isinstance(views[-1], Done)
     assert views[-1].episodes == 3
     assert len({row.target_id for row in here.rows(select(tables.episodes))}) == 3
+
+
+def test_who_played_one_side_of_a_unit_is_not_asked_about_the_other(table: Set) -> None:
+    here = table(targets=3, links=6, episodes=3, practice=1, held_out=0)
+    make_sides(here.store)
+    here.game = Game(here.folder, here.store, clock=here.clock)
+    for link in range(6):
+        done = here.play(here.sit(link))[-1]
+        assert isinstance(done, Done)
+        assert done.episodes == 2
+    assert {row.target_id for row in here.rows(select(tables.episodes))} == set(here.game.content.targets)
 
 
 def test_places_are_never_overfilled_by_people_who_come_at_once(table: Set) -> None:

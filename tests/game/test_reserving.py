@@ -19,6 +19,7 @@ from imitable.game.content import read_content
 from imitable.game.reserving import Reserved, reserve, reserved
 from imitable.store import open_store, tables
 from imitable.testing import invented_campaign
+from playing import make_sides
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -49,6 +50,20 @@ def test_no_item_of_a_target_is_given_to_two_annotators(campaign: Folder) -> Non
     assert len(made) == 12
     items = [(one.target_id, asked.item_id) for one in made for asked in one.rounds]
     assert len(set(items)) == len(items) == 60
+
+
+def test_what_one_side_of_a_unit_asks_the_other_asks_nobody_else(campaign: Folder) -> None:
+    with closing(open_store(campaign)) as store:
+        make_sides(store)
+        content = read_content(store, campaign.texts())
+    made = _reserve(campaign, "ann", "bob", "cem", "dia")
+    assert {one.target_id for one in made} == set(content.targets)
+    asked = [content.asked(each.item_id) for one in made for each in one.rounds]
+    assert len(set(asked)) == len(asked) == 40
+    units = [(one.name, content.targets[one.target_id].unit) for one in made]
+    assert len(set(units)) == len(units) == 8
+    with pytest.raises(PlatformError, match="The pools are too small for 5 annotators"):
+        _reserve(campaign, "ann", "bob", "cem", "dia", "eve")
 
 
 def test_the_same_call_again_gives_the_same_episodes(campaign: Folder) -> None:

@@ -145,10 +145,7 @@ def _with_text(content: Content, text: str) -> Content:
     """The same questions, with this text in all of them."""
     stimulus = Stimulus(text, text, text)
     shown = ExampleText((Piece(text, 9.0, 9), Piece(text, 0.0, 0)), 0, 9.0)
-    targets = {
-        name: type(target)(target.target_id, target.polarity, (shown,), target.pools)
-        for name, target in content.targets.items()
-    }
+    targets = {name: replace(target, examples=(shown,)) for name, target in content.targets.items()}
     return replace(content, targets=targets, stimuli=dict.fromkeys(content.stimuli, stimulus))
 
 

@@ -70,8 +70,8 @@ def assign_next(
 ) -> str | None:
     """Begin the sitting's next episode and return its id; None when nothing is left for this annotator.
 
-    With `lasting`, an unfinished episode holds its place for good. `given` are item ids that may not be given again:
-    the episode avoids them and adds its own, and a target has no place left without enough others.
+    With `lasting`, an unfinished episode holds its place for good. `given` are questions (`Content.asked`) that may not
+    be given again: the episode avoids them and adds its own, and a target has no place left without enough others.
     Runs in the caller's transaction, which holds the campaign's row, so that two sittings cannot take one place.
     Raises StoreError when `content` is of another build than the store: once an episode is there, no build replaces it.
     """
@@ -155,7 +155,7 @@ def _places_left(
     platform: str,
     cutoff: datetime | None,
 ) -> Left:
-    """Places left on this platform by target and level, over the targets that this annotator has not played.
+    """Places left on this platform by target and level, over the targets of units that this annotator has not played.
 
     An unfinished episode that was not seen since `cutoff` holds none.
     """
@@ -171,11 +171,12 @@ def _places_left(
         .group_by(episodes.target_id, episodes.level)
     )
     taken = {(row.target_id, row.level): row.n for row in held}
-    played = set(connection.execute(select(episodes.target_id).where(episodes.annotator_id == annotator_id)).scalars())
+    mine = connection.execute(select(episodes.target_id).where(episodes.annotator_id == annotator_id)).scalars()
+    played = {content.targets[target].unit for target in mine}
     return {
-        target: {level: wanted - taken.get((target, level), 0) for level in episode.levels}
-        for target in content.targets
-        if target not in played
+        name: {level: wanted - taken.get((name, level), 0) for level in episode.levels}
+        for name, target in content.targets.items()
+        if target.unit not in played
     }
 
 
@@ -187,12 +188,13 @@ def _level(left: dict[str, int], rng: np.random.Generator) -> tuple[str, float]:
 
 def _enough(folder: Folder, content: Content, target_id: str, given: set[str]) -> bool:
     """Whether an episode of a target can be had from items that nobody was given."""
-    pools, episode = _without(content.targets[target_id].pools, given), folder.config.episode
+    pools, episode = _without(content, target_id, given), folder.config.episode
     return len(pools["practice"]) >= episode.practice and len(pools["held_out"]) >= episode.held_out
 
 
-def _without(pools: Pools, given: set[str]) -> Pools:
-    return {split: [item for item in pool if item[0] not in given] for split, pool in pools.items()}
+def _without(content: Content, target_id: str, given: set[str]) -> Pools:
+    pools = content.targets[target_id].pools
+    return {split: [item for item in pool if content.asked(item[0]) not in given] for split, pool in pools.items()}
 
 
 def _plan(
@@ -206,7 +208,7 @@ def _plan(
     episode, pools = folder.config.episode, content.targets[target_id].pools
     used = connection.execute(_USED, {"target": target_id})
     plan = plan_rounds(
-        pools if given is None else _without(pools, given),
+        pools if given is None else _without(content, target_id, given),
         practice=episode.practice,
         held_out=episode.held_out,
         rng=np.random.default_rng(int(folder.derive("plan", episode_id), 16)),
@@ -219,7 +221,7 @@ def _plan(
         if one.phase == "check":
             keep_check(connection, target_id, one.item_id, content.checks)
         elif given is not None:
-            given.add(one.item_id)
+            given.add(content.asked(one.item_id))
     connection.execute(
         insert(tables.rounds),
         [

@@ -28,6 +28,8 @@ class PlayableTarget:
     examples: tuple[ExampleText, ...]
     pools: dict[str, Sequence[tuple[str, bool]]]
     """`practice` and `held_out`: (item_id, drawn from an active stratum)."""
+    unit: tuple[str, str, int]
+    """Model, site and index: what the sides of one unit have in common. Who learned one side knows the other."""
 
     @property
     def low(self) -> float:
@@ -47,11 +49,17 @@ class Content:
     checks: tuple[Check, ...]
     panels: dict[tuple[str, str], Panel]
     """What is shown beside a target's texts at a level, by both."""
+    twins: dict[str, str]
+    """The first id of an item that another side of its unit has, too, by item_id: one answer tells both."""
 
     @property
     def low(self) -> float:
         """Lower end of the widest scale in the campaign: the warm-up is played on it."""
         return min((target.low for target in self.targets.values()), default=0.0)
+
+    def asked(self, item_id: str) -> str:
+        """What names an item's question, whichever side of the unit asks it."""
+        return self.twins.get(item_id, item_id)
 
     def stimulus(self, item_id: str) -> Stimulus:
         """The text of an item of a pool, or of an attention check."""
@@ -64,24 +72,33 @@ def read_content(store: Store, words: Texts) -> Content:
     examples: dict[str, list[ExampleText]] = defaultdict(list)
     pools: dict[str, dict[str, list[tuple[str, bool]]]] = defaultdict(lambda: {"practice": [], "held_out": []})
     stimuli = {}
+    questions: dict[tuple[tuple[str, str, int], Stimulus], list[str]] = defaultdict(list)
     build_hash = store.build_hash()
     with store.read() as connection:
         for row in connection.execute(select(tables.examples).order_by("target_id", "place")):
             examples[row.target_id].append(heat_map(row.text, row.offsets, row.values, row.position))
+        listed = connection.execute(select(tables.targets).order_by("target_id")).all()
+        unit_of = {row.target_id: (row.model_id, row.site, row.unit) for row in listed}
         for row in connection.execute(select(tables.items).order_by("item_id")):
             if row.split == "check":
                 continue
             pools[row.target_id][row.split].append((row.item_id, row.active))
-            stimuli[row.item_id] = Stimulus(
+            stimuli[row.item_id] = stimulus = Stimulus(
                 row.text[: row.focus_start], row.text[row.focus_start : row.focus_end], row.text[row.focus_end :]
             )
-        targets = {
-            row.target_id: PlayableTarget(
-                row.target_id, row.polarity, tuple(examples[row.target_id]), dict(pools[row.target_id])
-            )
-            for row in connection.execute(select(tables.targets).order_by("target_id"))
-        }
-    return Content(targets, stimuli, build_hash, checks(words), read_panels(store))
+            questions[unit_of[row.target_id], stimulus].append(row.item_id)
+    targets = {
+        row.target_id: PlayableTarget(
+            row.target_id,
+            row.polarity,
+            tuple(examples[row.target_id]),
+            dict(pools[row.target_id]),
+            unit_of[row.target_id],
+        )
+        for row in listed
+    }
+    twins = {item: same[0] for same in questions.values() if len(same) > 1 for item in same}
+    return Content(targets, stimuli, build_hash, checks(words), read_panels(store), twins)
 
 
 _BEFORE, _FOCUS, _AFTER = 28, 40, 20

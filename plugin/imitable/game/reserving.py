@@ -6,13 +6,13 @@ does; until then no round of it was shown.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
-from sqlalchemy import Connection, and_, case, delete, func, select
+from sqlalchemy import Connection, and_, delete, select
 
 from imitable.campaign import Folder
 from imitable.errors import PlatformError
@@ -66,7 +66,7 @@ def reserve(
     """A sitting for each of these annotators, planned to its end, or the one that was planned before.
 
     With `instead`, plans for anybody else of whom no task stands anywhere, and who has not begun, make room for them.
-    Unless `share_items`, no item of a target is given to two annotators of this platform. Who was forgotten gets none.
+    Unless `share_items`, no item of a unit is given to two annotators of this platform. Who was forgotten gets none.
     With `dry_run` nothing is kept. Raises PlatformError, and keeps nothing, when the pools are too small for that, with
     the sizes needed, and when items that are yet to be guessed were shared before.
     """
@@ -75,14 +75,14 @@ def reserve(
         connection.execute(select(tables.campaigns.c.campaign_id).with_for_update()).all()
         if instead:
             _make_room(connection, platform, names)
-        given = None if share_items else _given(connection, platform)
+        given = None if share_items else _given(connection, content, platform)
         gone = forgotten(connection, folder, platform, names)
         names = [name for name in names if name not in gone]
         for name in names:
             _reserve_one(connection, folder, content, Entry(platform, name, name, proven=True), given, now)
         made = reserved(connection, platform=platform)
         if given is not None:
-            _refuse_shared(connection, platform)
+            _refuse_shared(connection, content, platform)
             _refuse_small_pools(folder, content, platform, names, made)
         if dry_run:
             connection.rollback()
@@ -113,33 +113,36 @@ def forgotten(connection: Connection, folder: Folder, platform: str, names: Sequ
     return {name for name in names if folder.annotator_id(platform, name) in gone}
 
 
-def _given(connection: Connection, platform: str) -> set[str]:
-    """Every item that stands in a plan of somebody of this platform."""
-    return set(
-        connection.execute(
-            select(tables.rounds.c.item_id)
-            .join(tables.episodes, tables.episodes.c.episode_id == tables.rounds.c.episode_id)
-            .join(tables.identities, tables.identities.c.annotator_id == tables.episodes.c.annotator_id)
-            .where(tables.identities.c.platform == platform, tables.rounds.c.phase != "check")
-        ).scalars()
+def _given(connection: Connection, content: Content, platform: str) -> set[str]:
+    """Every question that stands in a plan of somebody of this platform."""
+    items = connection.execute(
+        select(tables.rounds.c.item_id)
+        .join(tables.episodes, tables.episodes.c.episode_id == tables.rounds.c.episode_id)
+        .join(tables.identities, tables.identities.c.annotator_id == tables.episodes.c.annotator_id)
+        .where(tables.identities.c.platform == platform, tables.rounds.c.phase != "check")
     )
+    return {content.asked(item) for item in items.scalars()}
 
 
-def _refuse_shared(connection: Connection, platform: str) -> None:
+def _refuse_shared(connection: Connection, content: Content, platform: str) -> None:
     """Raise PlatformError when somebody has yet to guess what another plan holds too: its answer may stand there."""
     waits = and_(tables.guesses.c.trial.is_(None), tables.sittings.c.ended_at.is_(None))
-    shared = (
-        select(tables.rounds.c.item_id)
+    planned = (
+        select(tables.rounds.c.item_id, tables.episodes.c.annotator_id, waits.label("waits"))
         .join(tables.episodes, tables.episodes.c.episode_id == tables.rounds.c.episode_id)
         .join(tables.identities, tables.identities.c.annotator_id == tables.episodes.c.annotator_id)
         .join(tables.sitting_episodes, tables.sitting_episodes.c.episode_id == tables.episodes.c.episode_id)
         .join(tables.sittings, tables.sittings.c.sitting_id == tables.sitting_episodes.c.sitting_id)
         .outerjoin(tables.guesses, tables.OF_ROUND)
         .where(tables.identities.c.platform == platform, tables.rounds.c.phase != "check")
-        .group_by(tables.rounds.c.item_id)
-        .having(func.count(tables.episodes.c.annotator_id.distinct()) > 1, func.sum(case((waits, 1), else_=0)) > 0)
     )
-    if found := len(connection.execute(shared).all()):
+    people, waiting = defaultdict(set), set()
+    for row in connection.execute(planned):
+        question = content.asked(row.item_id)
+        people[question].add(row.annotator_id)
+        if row.waits:
+            waiting.add(question)
+    if found := sum(len(people[question]) > 1 for question in waiting):
         raise PlatformError(
             f"{found} items that are yet to be guessed were given to more than one annotator, and what is revealed to "
             "one could now be read by all. Nothing was made. Set proxied and mode back to what they were when this was "
@@ -206,12 +209,12 @@ def _refuse_small_pools(
     config = folder.config
     wanted = config.platform.annotators_per_target(platform) * len(config.episode.levels)
     held = Counter(one.target_id for one in made)
-    open_targets = {target for target in content.targets if held[target] < wanted}
-    played: dict[str, set[str]] = {name: set() for name in names}
+    open_units = {target.unit for name, target in content.targets.items() if held[name] < wanted}
+    played: dict[str, set[tuple[str, str, int]]] = {name: set() for name in names}
     for one in made:
         if not one.name.startswith(tables.FORGOTTEN):
-            played.setdefault(one.name, set()).add(one.target_id)
-    if all(len(mine) >= config.sitting.episodes or open_targets <= mine for mine in played.values()):
+            played.setdefault(one.name, set()).add(content.targets[one.target_id].unit)
+    if all(len(mine) >= config.sitting.episodes or open_units <= mine for mine in played.values()):
         return
     most = min(wanted, len(played))
     pool, practice, held_out = config.episode.pool, most * config.episode.practice, most * config.episode.held_out
