@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 
 import pandas as pd
 
@@ -93,12 +94,12 @@ def analyse(
         annotators=annotators_table(people, statistics, verdict, coverage=settings.coverage),
         levels=levels_table(found, played, coverage=settings.coverage) if found.levels else None,
         by_level=by_level(found, played, coverage=settings.coverage) if found.levels else None,
-        groups=_groups(found, about, settings) if settings.by else None,
+        groups=_groups(found, played, about, settings) if settings.by else None,
         crowd=pooled,
         finished=done,
         excluded=excluded,
         influence=changed,
-        notes=[*notes, *pooled.notes],
+        notes=[*notes, *_apart(played), *pooled.notes],
     )
 
 
@@ -108,9 +109,24 @@ def _joined(seen: pd.DataFrame, told: pd.DataFrame) -> pd.DataFrame:
     return seen.merge(told[["target_id", *more]], on="target_id", how="left", validate="one_to_one")
 
 
-def _groups(found: Fit, about: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+def _apart(played: pd.DataFrame) -> list[str]:
+    """A note on levels that no target has in common."""
+    targets = {str(level): set(each) for level, each in played.groupby("level")["target_id"]}
+    apart = [f"{a} and {b}" for a, b in combinations(sorted(targets), 2) if not targets[a] & targets[b]]
+    if not apart:
+        return []
+    return [f"No target was played both at {'; nor at '.join(apart)}: what differs there may be the targets."]
+
+
+def _groups(found: Fit, played: pd.DataFrame, about: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     from .groups import groups_table
 
     return groups_table(
-        found.samples, found.target_ids, about, settings.by, levels=found.levels, coverage=settings.coverage
+        found.samples,
+        found.target_ids,
+        about,
+        settings.by,
+        levels=found.levels,
+        played={str(level): int(n) for level, n in played.groupby("level")["target_id"].nunique().items()},
+        coverage=settings.coverage,
     )

@@ -8,6 +8,15 @@ PREFIX = "baseline_"
 """How the columns begin that hold the held-out skill of an automatic player."""
 
 
+PER_LEVEL = [f"{PREFIX}readings", f"{PREFIX}bigram_readings"]
+"""Of players who go by what a level shows: means over all levels of a campaign."""
+
+
+def over_levels(ranking: pd.DataFrame) -> bool:
+    """Whether some player's skill is a mean over levels, so that people of one level cannot be set beside it."""
+    return bool(ranking.reindex(columns=PER_LEVEL).notna().any(axis=None))
+
+
 def best_player(ranking: pd.DataFrame) -> pd.DataFrame | None:
     """`skill` and `player` of the best automatic player on each target, by the ranking's index; None without any.
 

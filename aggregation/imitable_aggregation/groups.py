@@ -32,13 +32,15 @@ def groups_table(
     by: Sequence[str],
     *,
     levels: Mapping[str, Floats] | None = None,
+    played: Mapping[str, int] | None = None,
     coverage: float = 0.9,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Contrast the values of each column of `by`: the columns of groups.csv.
 
     `samples` holds joint draws (draws, N) of `start`, `middle` and `held_out`, in the order of `target_ids`; `targets`
-    describes the targets by target_id; `levels` holds draws of what each level of information adds. A cell with
+    describes the targets by target_id; `levels` holds draws of what each level of information adds, and `played` on how
+    many targets each was played (None: on all). A cell with
     semicolons belongs to each of its values, and a target that has both values is left out of that contrast. A level
     adds the same to every target in the model, so that its two populations are one. Raises TableError for a column that
     is not there or makes no groups.
@@ -46,7 +48,7 @@ def groups_table(
     rows: list[Row] = []
     for column in dict.fromkeys(by):
         if column == LEVEL:
-            rows += _between_levels(levels or {}, len(target_ids), coverage)
+            rows += _between_levels(levels or {}, played or dict.fromkeys(levels or {}, len(target_ids)), coverage)
         else:
             values = values_of(column, target_ids, targets)
             rows += _between_groups(samples, values, coverage, np.random.default_rng([20261127, seed]))
@@ -109,7 +111,7 @@ def _summary(draws: Floats, coverage: float) -> Row:
     }
 
 
-def _between_levels(levels: Mapping[str, Floats], targets: int, coverage: float) -> list[Row]:
+def _between_levels(levels: Mapping[str, Floats], played: Mapping[str, int], coverage: float) -> list[Row]:
     if len(levels) < 2:
         raise TableError(
             "every guess was made at the same level, so that there is nothing to contrast",
@@ -130,8 +132,8 @@ def _between_levels(levels: Mapping[str, Floats], targets: int, coverage: float)
                     "low": mean - reach * sd,
                     "high": mean + reach * sd,
                     "p_positive": float((draws > 0).mean()),
-                    "n_a": targets,
-                    "n_b": targets,
+                    "n_a": played[a],
+                    "n_b": played[b],
                 }
             )
     return rows

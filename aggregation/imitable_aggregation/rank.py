@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from .analysis import Analysis, analyse
+from .baselines import PREFIX, over_levels
 from .episodes import episode_table
 from .errors import TableError
 from .export import Content, refuse_foreign, write_folder
@@ -83,7 +84,8 @@ def rank(source: Path, out: Path, settings: Settings | None = None, *, progress:
         advance(1)
         found = analyse(statistics, reading.targets, reading.episodes_played, chosen)
         advance(1)
-        notes = [*reading.notes, *found.notes, *_all_at_the_top(len(found.ranking), chosen.top_k)]
+        notes = [*reading.notes, *found.notes, *_beside_nobody(found, chosen)]
+        notes += _all_at_the_top(len(found.ranking), chosen.top_k)
         files = _tables(found, reading, chosen, notes)
         advance(1)
         files["report.html"] = render(_findings(found, reading, chosen, notes))
@@ -109,6 +111,15 @@ def _all_at_the_top(targets: int, k: int) -> list[str]:
     ]
 
 
+def _beside_nobody(found: Analysis, settings: Settings) -> list[str]:
+    if settings.level is None or not over_levels(found.ranking):
+        return []
+    return [
+        "Annotators of one level are not set beside automatic players: baseline_readings is a mean over the campaign's "
+        "levels."
+    ]
+
+
 def _tables(found: Analysis, reading: Reading, settings: Settings, notes: list[str]) -> dict[str, Content]:
     files: dict[str, Content] = {
         "ranking.csv": found.ranking,
@@ -127,8 +138,11 @@ def _tables(found: Analysis, reading: Reading, settings: Settings, notes: list[s
 
 
 def _findings(found: Analysis, reading: Reading, settings: Settings, notes: list[str]) -> Findings:
+    ranking = found.ranking
+    if _beside_nobody(found, settings):
+        ranking = ranking.drop(columns=[name for name in ranking if str(name).startswith(PREFIX)])
     return Findings(
-        ranking=found.ranking,
+        ranking=ranking,
         annotators=found.annotators,
         curve=found.statistics.curve,
         estimand=found.fit.estimand,

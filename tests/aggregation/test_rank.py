@@ -157,6 +157,36 @@ def test_a_level_can_be_asked_for(tmp_path: Path, crowd: Builder) -> None:
         ranked(rows, tmp_path, "more", level="weights")
 
 
+def test_levels_that_no_target_has_in_common_are_contrasted_with_a_word_of_it(tmp_path: Path, crowd: Builder) -> None:
+    rows = crowd(targets=5, annotators=12, each=3).drop(columns="known")
+    first = sorted(set(rows["target_id"]))[:2]
+    rows["level"] = np.where(rows["target_id"].isin(first), "text", "examples")
+    summary = ranked(rows, tmp_path, by=("level",))
+    assert summary.groups is not None
+    assert set(zip(summary.groups["n_a"], summary.groups["n_b"], strict=True)) == {(3, 2)}
+    assert [note for note in summary.notes if "No target was played both at examples and text" in note]
+    rows["level"] = np.where(rows["annotator_id"] < "a_006", "text", "examples")
+    assert not [note for note in ranked(rows, tmp_path, "both").notes if "played both" in note]
+
+
+def test_people_of_one_level_are_not_held_against_what_players_reach_at_all(tmp_path: Path, crowd: Builder) -> None:
+    rows = crowd(targets=5, annotators=12, each=3).drop(columns="known")
+    rows["level"] = np.where(rows["annotator_id"] < "a_006", "text", "weights")
+    (tmp_path / "export").mkdir()
+    rows.to_csv(tmp_path / "export" / "guesses.csv", index=False)
+    for players, beside in (({"ridge": 0.0}, True), ({"ridge": 0.0, "readings": 0.5}, False)):
+        targets = pd.DataFrame({"target_id": sorted(set(rows["target_id"]))})
+        targets = targets.assign(**{f"baseline_{name}": skill for name, skill in players.items()})
+        targets.to_csv(tmp_path / "export" / "targets.csv", index=False)
+        for level in (None, "text"):
+            out = tmp_path / f"out-{len(players)}-{level}"
+            summary = rank(tmp_path / "export", out, Settings(level=level))
+            said = "Beside automatic players" in (out / "report.html").read_text(encoding="utf-8")
+            assert said == (beside or level is None)
+            assert said != any("are not set beside automatic players" in note for note in summary.notes)
+            assert (summary.ranking["baseline_ridge"] == 0).all()
+
+
 def test_levels_that_are_harder_do_not_make_a_target_look_worse(tmp_path: Path, guess: Guess) -> None:
     rows = []
     for target in range(4):

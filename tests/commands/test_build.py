@@ -254,7 +254,10 @@ def test_every_model_gets_its_own_targets_on_the_same_split(tmp_path: Path) -> N
 
 def test_a_corpus_with_few_documents_makes_smaller_pools_and_says_so(tmp_path: Path) -> None:
     directory = campaign(tmp_path / "c", texts=50)
+    with (directory / "campaign.toml").open("a", encoding="utf-8") as file:
+        file.write("[platform.label_studio]\n")
     built: Built = build(directory)
+    assert any("shaded answers, which Label Studio does not show" in note for note in built.notes)
     assert any(note.startswith("practice pools hold ") and "where 16 were asked" in note for note in built.notes)
 
 

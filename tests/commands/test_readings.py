@@ -68,6 +68,9 @@ def test_every_item_has_what_each_level_shows_and_no_level_shows_a_target(built:
         assert layers["downstream"] <= {3, 4}
         assert {gauge.chosen_by for gauge in panel["neighbours"]} == {"direction", "co-activation"}
         assert {gauge.chosen_by for gauge in panel["upstream"]} == {"weight", "correlation"}
+        offered = {gauge.unit for gauge in panel["consult"]}
+        for level in ("neighbours", "upstream", "downstream"):  # two of each list's best
+            assert len({gauge.chosen_by for gauge in panel[level] if gauge.unit in offered}) == 2
     owner = {item.item_id: item.target_id for item in records["items"]}
     readings: list[Reading] = records["readings"]
     assert len(readings) == len(owner) * 5

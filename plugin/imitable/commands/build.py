@@ -141,6 +141,11 @@ def _make(
     made, players = with_baselines(folder, made, embed, progress)
     if said := in_words(told([baseline for one in made for baseline in one.baselines])):
         notes.append(f'{said}. select = {{ method = "beyond-lexical", count = ... }} prefers others')
+    if folder.config.platform.label_studio and folder.config.episode.shade_reveal:
+        notes.append(
+            "automatic players were taught by shaded answers, which Label Studio does not show: where all play there, "
+            "set [episode] shade_reveal = false and build again, so that they see what people see"
+        )
     report = {
         "build_hash": build_hash,
         "campaign": config.campaign.name,

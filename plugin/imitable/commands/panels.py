@@ -234,12 +234,13 @@ def _consulted(around: Surroundings, at: int) -> list[Gauge]:
     target, named = around.made[at].target, around.tables[0].folder.config.readings.units
     if not named:
         lists = {
-            level: [pair for each in _ranked(around, at, level, most=_CONSULTED).values() for pair in each[:_CONSULTED]]
+            f"{level} {how}": pairs
             for level in ("neighbours", "upstream", "downstream")
+            for how, pairs in _ranked(around, at, level, most=_CONSULTED).items()
         }
         chosen = in_turn(lists, most=_CONSULTED)
         return [
-            Gauge(target.target_id, "consult", place, _id(around, unit), why, round(size, 6), ())
+            Gauge(target.target_id, "consult", place, _id(around, unit), why.split()[0], round(size, 6), ())
             for place, (unit, why, size) in enumerate(chosen)
         ]
     found: list[Gauge] = []

@@ -192,7 +192,8 @@ class _Items:
                 if spread > 0 and abs(((read - read.mean()) * (truths - truths.mean())).mean()) > _COPY * spread:
                     raise BuildError(
                         f"{unit} would be shown beside texts, and it is a copy of the target {one.target.target_id}, "
-                        "whose truths it would tell. Take one of them out of campaign.toml."
+                        "whose truths it would tell. Leave that target out of campaign.toml, or what shows the copy: "
+                        "[readings] probes or units, or a level of [episode] levels."
                     )
 
     def read(self, one: MadeTarget, panel: Sequence[Gauge]) -> Floats:

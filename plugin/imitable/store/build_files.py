@@ -16,7 +16,7 @@ from sqlalchemy import delete, insert, select, text
 
 from imitable.campaign import Folder
 from imitable.errors import BuildError, MissingExtra
-from imitable.rounds import AnswerKey, Baseline, Example, Gauge, Item, MadeTarget, PlayedTarget, Reading
+from imitable.rounds import CONSULT, AnswerKey, Baseline, Example, Gauge, Item, MadeTarget, PlayedTarget, Reading
 from imitable.store import tables
 from imitable.store.engine import Store
 from imitable_aggregation import scoring
@@ -53,6 +53,8 @@ def build_hash_of(folder: Folder) -> str:
     }
     if config.episode.beyond:
         described["readings"] = [config.episode.beyond, config.readings.model_dump(exclude={"looks"})]
+        if CONSULT in config.episode.beyond and not config.readings.units:
+            described["consult"] = 2  # as version, of which units are offered
     if config.players.embedding:
         described["players"] = config.players.model_dump()
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
