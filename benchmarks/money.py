@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -47,6 +48,8 @@ from imitable.testing import invented_campaign
 HERE = Path(__file__).parent
 BETWEEN = (0.2, 25, 0.5, 30, 0.1, 26)
 """Hours between two runs."""
+STALLED = 1.5
+"""Seconds that a stand-in does not answer where it is told to; whoever pays waits shorter."""
 NAMES = {
     "psiturk": "psiTurk: no token, booked after the call",
     "mephisto": "Mephisto: a fresh uuid for each call",
@@ -126,7 +129,7 @@ class OnStandIn:
         """Faults like the other platform's, drawn for each run."""
         self.there.set(listing_lag=rng.choice([0.0, 30.0, 3600.0]))
         paying = [
-            Fault(how, path=self.paying, when=when, share=FAULTS[f"{name} {when}"], seconds=1.5)
+            Fault(how, path=self.paying, when=when, share=FAULTS[f"{name} {when}"], seconds=STALLED)
             for how, name in (("drop", "drop"), ("status", "500"), ("slow", "time-out"))
             for when in ("before", "after")
         ]
@@ -137,6 +140,8 @@ class OnStandIn:
         self.there.set(listing_lag=0.0)
 
     def move(self, hours: float) -> None:
+        """Not before what stalls there has been done: no request is on its way for hours."""
+        time.sleep(2 * STALLED)
         self.there.move(hours=hours)
 
 
