@@ -6,8 +6,6 @@ import pandas as pd
 
 PREFIX = "baseline_"
 """How the columns begin that hold the held-out skill of an automatic player."""
-
-
 PER_LEVEL = [f"{PREFIX}readings", f"{PREFIX}bigram_readings"]
 """Of players who go by what a level shows: means over all levels of a campaign."""
 
@@ -17,13 +15,17 @@ def over_levels(ranking: pd.DataFrame) -> bool:
     return bool(ranking.reindex(columns=PER_LEVEL).notna().any(axis=None))
 
 
+def players_of(table: pd.DataFrame) -> list[str]:
+    """The columns of a table that hold automatic players' skills."""
+    return [str(name) for name in table if str(name).startswith(PREFIX)]
+
+
 def best_player(ranking: pd.DataFrame) -> pd.DataFrame | None:
     """`skill` and `player` of the best automatic player on each target, by the ranking's index; None without any.
 
     Targets on which none played are left out.
     """
-    columns = [str(name) for name in ranking if str(name).startswith(PREFIX)]
-    skills = ranking[columns].apply(pd.to_numeric, errors="coerce").dropna(how="all")
+    skills = ranking[players_of(ranking)].apply(pd.to_numeric, errors="coerce").dropna(how="all")
     if skills.empty:
         return None
     names = skills.idxmax(axis=1).str.removeprefix(PREFIX)

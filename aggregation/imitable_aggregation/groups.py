@@ -40,10 +40,9 @@ def groups_table(
 
     `samples` holds joint draws (draws, N) of `start`, `middle` and `held_out`, in the order of `target_ids`; `targets`
     describes the targets by target_id; `levels` holds draws of what each level of information adds, and `played` on how
-    many targets each was played (None: on all). A cell with
-    semicolons belongs to each of its values, and a target that has both values is left out of that contrast. A level
-    adds the same to every target in the model, so that its two populations are one. Raises TableError for a column that
-    is not there or makes no groups.
+    many targets each was played (None: on all). A cell with semicolons belongs to each of its values, and a target that
+    has both values is left out of that contrast. A level adds the same to every target in the model, so that its two
+    populations are one. Raises TableError for a column that is not there or makes no groups.
     """
     rows: list[Row] = []
     for column in dict.fromkeys(by):

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from .analysis import Analysis, analyse
-from .baselines import PREFIX, over_levels
+from .baselines import over_levels, players_of
 from .episodes import episode_table
 from .errors import TableError
 from .export import Content, refuse_foreign, write_folder
@@ -139,10 +139,8 @@ def _tables(found: Analysis, reading: Reading, settings: Settings, notes: list[s
 
 def _findings(found: Analysis, reading: Reading, settings: Settings, notes: list[str]) -> Findings:
     ranking = found.ranking
-    if _beside_nobody(found, settings):
-        ranking = ranking.drop(columns=[name for name in ranking if str(name).startswith(PREFIX)])
     return Findings(
-        ranking=ranking,
+        ranking=ranking.drop(columns=players_of(ranking)) if _beside_nobody(found, settings) else ranking,
         annotators=found.annotators,
         curve=found.statistics.curve,
         estimand=found.fit.estimand,

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from . import scoring
+from .baselines import players_of
 from .model import Fit
 from .result_tables import LEVELS_TABLE, RANKING
 from .tables import WHERE
@@ -42,8 +43,7 @@ def ranking_table(
     for name in ("imitability", "start", "gain"):
         table = with_interval(table, name, coverage)
     table = table.join(_ranks(fit, coverage=coverage, top_k=top_k)).join(agreement(episodes))
-    baselines = sorted(str(name) for name in targets if str(name).startswith("baseline_"))
-    told = [column.name for column in WHERE] + ["selected_by", "l_ref", *baselines]
+    told = [column.name for column in WHERE] + ["selected_by", "l_ref", *sorted(players_of(targets))]
     table = table.join(targets.set_index("target_id")[told])
     table["rank"] = table["imitability"].rank(ascending=False, method="first").astype("int64")
     # the first of many that are hardly told apart is rarely the first of a draw: its interval holds its rank too
@@ -56,7 +56,7 @@ def ranking_table(
 def in_order(table: pd.DataFrame) -> pd.DataFrame:
     """The table with exactly the columns of ranking.csv, and its baselines."""
     fixed = [column.name for column in RANKING.columns if not column.name.endswith("*")]
-    return table[[*fixed, *(name for name in table if str(name).startswith("baseline_"))]]
+    return table[[*fixed, *players_of(table)]]
 
 
 def levels_table(fit: Fit, episodes: pd.DataFrame, *, coverage: float) -> pd.DataFrame:

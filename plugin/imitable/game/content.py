@@ -18,6 +18,9 @@ from imitable.targets import Polarity
 from imitable_aggregation import scoring
 from imitable_templates.texts import Texts
 
+Unit = tuple[str, str, int]
+"""Model, site and index: what the sides of one unit have in common."""
+
 
 @dataclass(frozen=True)
 class PlayableTarget:
@@ -28,8 +31,8 @@ class PlayableTarget:
     examples: tuple[ExampleText, ...]
     pools: dict[str, Sequence[tuple[str, bool]]]
     """`practice` and `held_out`: (item_id, drawn from an active stratum)."""
-    unit: tuple[str, str, int]
-    """Model, site and index: what the sides of one unit have in common. Who learned one side knows the other."""
+    unit: Unit
+    """Who learned one of its sides knows the other."""
 
     @property
     def low(self) -> float:
@@ -72,7 +75,7 @@ def read_content(store: Store, words: Texts) -> Content:
     examples: dict[str, list[ExampleText]] = defaultdict(list)
     pools: dict[str, dict[str, list[tuple[str, bool]]]] = defaultdict(lambda: {"practice": [], "held_out": []})
     stimuli = {}
-    questions: dict[tuple[tuple[str, str, int], Stimulus], list[str]] = defaultdict(list)
+    questions: dict[tuple[Unit, Stimulus], list[str]] = defaultdict(list)
     build_hash = store.build_hash()
     with store.read() as connection:
         for row in connection.execute(select(tables.examples).order_by("target_id", "place")):

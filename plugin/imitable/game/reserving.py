@@ -18,7 +18,7 @@ from imitable.campaign import Folder
 from imitable.errors import PlatformError
 from imitable.game import toy
 from imitable.game.assignment import assign_next
-from imitable.game.content import Content
+from imitable.game.content import Content, Unit
 from imitable.game.hosts import Entry
 from imitable.game.sessions import open_sitting
 from imitable.rounds.episodes import Phase
@@ -210,7 +210,7 @@ def _refuse_small_pools(
     wanted = config.platform.annotators_per_target(platform) * len(config.episode.levels)
     held = Counter(one.target_id for one in made)
     open_units = {target.unit for name, target in content.targets.items() if held[name] < wanted}
-    played: dict[str, set[tuple[str, str, int]]] = {name: set() for name in names}
+    played: dict[str, set[Unit]] = {name: set() for name in names}
     for one in made:
         if not one.name.startswith(tables.FORGOTTEN):
             played.setdefault(one.name, set()).add(content.targets[one.target_id].unit)
