@@ -20,6 +20,9 @@ from imitable.store import Store, tables
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 
+FAULTS = ["before", "after", "late", "killed before", "killed after", "killed late"]
+"""An answer is lost, or the process that asked is killed: before the work is done, after it, or while it is to come."""
+
 
 class Killed(BaseException):
     """kill -9, as far as the code that is running can tell."""
@@ -46,12 +49,14 @@ class HostilePlatform:
     """When each operation id was first done."""
     approved: dict[str, datetime] = field(default_factory=dict)
     next_faults: list[str] = field(default_factory=list)
-    """What becomes of the next requests, in place of chance: `before`, `after`, `killed before`, `killed after`, or
+    """What becomes of the next requests, in place of chance: `before`, `after`, `late`, each also `killed`, or
     nothing."""
     lags: float | None = None
     """How far its list lags, as a share of `settling`; by chance where it is not set."""
     meanwhile: list[Callable[[], object]] = field(default_factory=list)
     """What happens while the next requests are on their way, one each."""
+    on_their_way: list[tuple[datetime, Callable[[], object]]] = field(default_factory=list)
+    """Requests whose caller hears no answer, and when each is carried out: within `settling` of being sent."""
 
     def approve(self, payout: Payout) -> Answer:
         return self._hostile([payout], lambda: self.approved.setdefault(payout.assignment, self.now))[0]
@@ -73,25 +78,38 @@ class HostilePlatform:
             tag = one.reason.partition(TAG)[2].rstrip(")") if self.tells_all else ""
             self.paid.append((self.now, one.assignment, tag, one.amount.minor))
 
-    def _hostile(self, payouts: Sequence[Payout], work: object) -> list[Answer]:
+    def land(self, *, all_of_them: bool = False) -> None:
+        """Carry out what is on its way until now; or all of it, as long as that takes."""
+        now = self.now
+        if all_of_them:
+            now = max([now, *(at for at, _ in self.on_their_way)])
+        due = sorted((one for one in self.on_their_way if one[0] <= now), key=lambda one: one[0])
+        self.on_their_way = [one for one in self.on_their_way if one[0] > now]
+        for self.now, work in due:
+            work()
+        self.now = now
+
+    def _hostile(self, payouts: Sequence[Payout], work: Callable[[], object]) -> list[Answer]:
+        self.land()
         if self.next_faults:
             fault = self.next_faults.pop(0)
         elif self.rng.random() < self.faults:
-            fault = str(self.rng.choice(["before", "after", "killed before", "killed after"]))
+            fault = str(self.rng.choice(FAULTS))
         else:
             fault = ""
         if self.meanwhile:
             self.meanwhile.pop(0)()
-        if fault == "killed before":
-            raise Killed
-        if fault != "before":
-            work()  # type: ignore[operator]
-        if fault == "killed after":
+        if fault.endswith("late"):
+            self.on_their_way.append((self.now + self.settling * float(self.rng.random()), work))
+        elif not fault.endswith("before"):
+            work()
+        if fault.startswith("killed"):
             raise Killed
         state = "unknown" if fault else "paid"
         return [Answer(one.operation_id, state) for one in payouts]  # type: ignore[arg-type]
 
     def list_payments(self, payouts: Sequence[Payout]) -> Sequence[Seen]:
+        self.land()
         wanted = {one.assignment for one in payouts}
         lag = self.settling * (float(self.rng.random()) if self.lags is None else self.lags)
         bonuses = [

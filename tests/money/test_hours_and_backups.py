@@ -59,6 +59,54 @@ def test_a_payment_that_was_sent_again_a_minute_ago_is_not_taken_for_unpaid(camp
     assert [line.stand for line in master.lines()] == ["paid", "nothing", "paid", "paid"]
 
 
+@pytest.mark.parametrize("remembers", [0, 23])
+@pytest.mark.parametrize("late", [0.9, 25])
+def test_a_payment_that_is_carried_out_late_and_listed_later_is_not_made_again(
+    campaign: tuple[Folder, Store], remembers: int, late: float
+) -> None:
+    folder, store = campaign
+    platform = mturk_like(0, faults=0.0)
+    platform.remembers = timedelta(hours=remembers)
+    platform.lags = 1.0
+    owe(folder, store, "mturk", 2)
+    master = master_of(folder, store, platform)
+    platform.next_faults = ["", "", "late"]
+    master.pay(master.lines())
+    [(_, work)] = platform.on_their_way
+    platform.on_their_way = [(platform.now + timedelta(hours=late), work)]
+    platform.now += timedelta(hours=late, seconds=22)
+    for hours in (0.2, 0.5, 0.4, 0.5, 25):
+        master.pay(master.lines())
+        platform.now += timedelta(hours=hours)
+    assert [minor for _, _, _, minor in platform.paid] == [1]
+    assert [line.stand for line in master.lines()] == ["paid", "nothing", "paid", "paid"]
+
+
+def test_what_is_missing_twice_from_a_list_that_holds_everything_is_sent_once_more(
+    campaign: tuple[Folder, Store],
+) -> None:
+    folder, store = campaign
+    platform = mturk_like(0, faults=0.0)
+    owe(folder, store, "mturk", 2)
+    master = master_of(folder, store, platform)
+    platform.next_faults = ["", "", "before"]
+    master.pay(master.lines())
+    platform.now += timedelta(hours=25)
+    said = master.pay(master.lines())
+    assert (said.paid, said.doubtful) == (0, 1)
+    assert said.reasons == (
+        "1 were not in the platform's list, which may lag: a second look, after 2026-11-02 02:00 UTC, decides. "
+        "Pay again then.",
+    )
+    platform.now += timedelta(hours=0.9)
+    assert master.pay(master.lines()).reasons == said.reasons, "too soon: the first look counts"
+    assert not platform.paid
+    platform.now += timedelta(hours=0.2)
+    done = master.pay(master.lines())
+    assert (done.settled, done.paid, done.doubtful, done.reasons) == (1, 1, 0, ())
+    assert [minor for _, _, _, minor in platform.paid] == [1]
+
+
 @pytest.mark.parametrize("like", [mturk_like, prolific_like])
 def test_books_that_were_lost_and_computed_otherwise_pay_nobody_for_the_same_work_until_a_person_says_so(
     campaign: tuple[Folder, Store], like: Callable[[int, float], HostilePlatform]
@@ -224,7 +272,7 @@ def test_what_did_not_go_through_three_times_waits_for_a_person_whose_word_sends
     platform = mturk_like(0, 0.0)
     owe(folder, store, "mturk", 2)
     master = master_of(folder, store, platform)
-    for faults in (["", "", "before"], ["before"], ["before"], []):
+    for faults in (["", "", "before"], [], ["before"], [], ["before"], [], []):  # each looked for twice
         platform.next_faults = faults
         said = master.pay(master.lines())
         platform.now += timedelta(hours=25)

@@ -49,6 +49,8 @@ HOURS = st.sampled_from([0.1, 0.9, 1.5, 22.8, 25])
 
 FAULTS = st.sampled_from([0.0, 0.3, 1.0])
 
+KINDS = st.sampled_from([("base",), ("bonus",), ("base", "bonus", "top", "correction")])
+
 
 class Ledger(RuleBasedStateMachine):
     """One platform of either kind, and everything that may happen between us and it, in any order."""
@@ -89,7 +91,7 @@ class Ledger(RuleBasedStateMachine):
         with suppress(Killed, MoneyError):
             master.pay([line for line in master.lines() if line.kind.partition("_")[0] in kinds])
 
-    @rule(faults=FAULTS, kinds=st.sampled_from([("base",), ("bonus",), ("base", "bonus", "top", "correction")]))
+    @rule(faults=FAULTS, kinds=KINDS)
     def a_run(self, faults: float, kinds: tuple[str, ...]) -> None:
         self.platform.faults = faults
         self.run(kinds)
@@ -106,6 +108,17 @@ class Ledger(RuleBasedStateMachine):
         self.run()
         self.platform.meanwhile = []
 
+    @rule(kinds=KINDS)
+    def a_run_whose_requests_are_on_their_way_for_a_day(self, kinds: tuple[str, ...]) -> None:
+        """As long as our operation ids are known again: then it is the list alone that tells, and it lags."""
+        self.platform.next_faults = ["late"] * 10
+        self.run(kinds)
+        self.platform.next_faults = []
+        late = self.platform.now + timedelta(hours=23)
+        self.platform.on_their_way = [(late, work) for _, work in self.platform.on_their_way]
+        self.platform.now = late
+        self.platform.land()
+
     @rule(hours=HOURS)
     def time_goes_by(self, hours: float) -> None:
         self.platform.now += timedelta(hours=hours)
@@ -118,6 +131,7 @@ class Ledger(RuleBasedStateMachine):
     @rule(paid_is_seen=st.booleans())
     def a_person_looks_at_the_platform_and_decides(self, paid_is_seen: bool) -> None:
         """By what was paid; or hastily, by a list that lags, and then only the next day's run is bound by it."""
+        self.platform.land(all_of_them=True)
         for line in self.lines():
             if line.operation_id is None or not (line.doubtful or line.stand == "failed"):
                 continue
@@ -161,6 +175,7 @@ class Ledger(RuleBasedStateMachine):
     @rule(noted=st.booleans())
     def the_database_is_put_back_to_the_backup(self, noted: bool) -> None:
         """Where it was noted what was sent since, nothing is sent; else an hour goes by, as we ask for."""
+        self.platform.land(all_of_them=True)
         now, paid, approved = self._rows(), list(self.platform.paid), dict(self.platform.approved)
         before = {line.obligation_id: line for line in self.lines()}
         self._put_back(self.backup)

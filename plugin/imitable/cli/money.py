@@ -91,6 +91,7 @@ def _show(said: Statement, directory: str) -> None:
                 f"  [bold yellow]in doubt[/]: {line.kind} of {line.amount} for {line.annotator_id}, "
                 f"operation {line.operation_id}, sent {line.started_at:%Y-%m-%d %H:%M} UTC"
                 + (f" in batch {plain(line.batch_id)}" if line.batch_id else "")
+                + (f", not in the list of {line.missed_at:%Y-%m-%d %H:%M} UTC" if line.missed_at else "")
             )
         for line in part.refused:
             out.print(

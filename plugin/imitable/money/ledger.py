@@ -22,6 +22,9 @@ Stand = Literal["nothing", "owed", "sending", "paid", "failed", "unknown", "abse
 """`nothing`: decided as zero. `owed`: not sent yet. `sending`: written down before the request, and nothing after it.
 The others are the last outcome of the last attempt."""
 
+MISSED = {"found": "not in the platform's list"}
+"""What is noted of an attempt that a look into the platform's list did not find: of all that is unknown, no answer."""
+
 
 @dataclass(frozen=True)
 class Line:
@@ -44,7 +47,9 @@ class Line:
     started_at: datetime | None
     """When the last attempt began."""
     heard_at: datetime | None
-    """When something was last noted of it: an answer, or that it was asked for again."""
+    """When an answer was last noted, or that it was asked for again."""
+    missed_at: datetime | None
+    """When the platform's list was first looked into and lacked it, long enough after `asked_at`."""
     batch_id: str | None
     fee: Money | None
     said: Mapping[str, Any]
@@ -115,8 +120,13 @@ def statement(connection: Connection, *, platform: str | None = None) -> list[Li
     for row in connection.execute(select(money.attempts).order_by(money.attempts.c.number)):
         tried.setdefault(row.obligation_id, []).append(row)
     learnt: dict[str, Any] = {}
+    missed: dict[str, datetime] = {}
     for row in connection.execute(select(money.outcomes).order_by(money.outcomes.c.outcome_id)):
-        learnt[row.operation_id] = row
+        if row.state == "unknown" and row.facts == MISSED:
+            missed.setdefault(row.operation_id, row.seen_at)
+        else:
+            learnt[row.operation_id] = row
+            missed.pop(row.operation_id, None)
     waited: dict[str, list[tuple[datetime, str]]] = {}
     for row in connection.execute(select(money.waits).order_by(money.waits.c.wait_id)):
         waited.setdefault(row.obligation_id, []).append((row.seen_at, row.why))
@@ -125,7 +135,7 @@ def statement(connection: Connection, *, platform: str | None = None) -> list[Li
     if platform is not None:
         query = query.where(obligations.c.platform == platform)
     return [
-        _line(row, tried.get(row.obligation_id, []), learnt, waited.get(row.obligation_id, []))
+        _line(row, tried.get(row.obligation_id, []), learnt, missed, waited.get(row.obligation_id, []))
         for row in connection.execute(query)
     ]
 
@@ -142,7 +152,13 @@ def nobodys(lines: Iterable[Line]) -> set[str]:
     return {line.sitting_id for line in lines if line.made_up}
 
 
-def _line(row: Any, attempts: Sequence[Any], learnt: Mapping[str, Any], waited: Sequence[tuple[datetime, str]]) -> Line:
+def _line(
+    row: Any,
+    attempts: Sequence[Any],
+    learnt: Mapping[str, Any],
+    missed: Mapping[str, datetime],
+    waited: Sequence[tuple[datetime, str]],
+) -> Line:
     last = attempts[-1] if attempts else None
     outcome = None if last is None else learnt.get(last.operation_id)
     stand: Stand
@@ -166,6 +182,7 @@ def _line(row: Any, attempts: Sequence[Any], learnt: Mapping[str, Any], waited: 
         operation_id=None if last is None else last.operation_id,
         started_at=None if last is None else last.started_at,
         heard_at=None if outcome is None else outcome.seen_at,
+        missed_at=None if last is None else missed.get(last.operation_id),
         batch_id=None if last is None else last.batch_id,
         fee=None if outcome is None or outcome.fee is None else Money(outcome.fee, row.currency),
         said={} if outcome is None else outcome.facts,

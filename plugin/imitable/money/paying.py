@@ -3,7 +3,8 @@
 owed ──write "sending"──> sending ──the platform's answer──> paid | failed | unknown
 sending, unknown ──read the platform's own list──> paid
                  ──not in it, and it knows our operation id again──> the same request once more
-                 ──not in it after the settling delay, and it lists every payment by our tag──> absent ──> a new attempt
+                 ──not in it twice, a settling delay after it was asked and another one after that, and it lists every
+                   payment by our tag──> absent ──> a new attempt
                  ──otherwise──> stays in doubt: a person decides
 """
 
@@ -21,8 +22,8 @@ from sqlalchemy.exc import IntegrityError
 from imitable.campaign import Folder
 from imitable.errors import MoneyError
 from imitable.money.amounts import total
-from imitable.money.ledger import Line, begin, learn, operation_of, platform_ids, statement, wait
-from imitable.money.payer import Answer, Batch, Checking, Held, Keeping, Payer, Payout, Seen
+from imitable.money.ledger import MISSED, Line, begin, learn, operation_of, platform_ids, statement, wait
+from imitable.money.payer import Answer, Batch, Checking, Held, Keeping, Payer, Payout, Seen, State
 from imitable.money.sent import SENT, note, refuse_older_books
 from imitable.store import Store, in_turn
 
@@ -100,6 +101,7 @@ class Paymaster:
             return 0
         known = self._names()
         payouts = {line.obligation_id: self._payout(line, line.operation_id or "", known) for line in doubtful}
+        looked_at = self.clock()
         listed = list_of(self.payer, list(payouts.values()), tick)
         for line in lines:
             if line.stand == "paid":
@@ -112,8 +114,9 @@ class Paymaster:
                 answers.append(Answer(payout.operation_id, "paid", {"found": "in the platform's list"}))
             elif self._known_again(line):
                 again.append(payout)
-            elif self._absent(line):
-                answers.append(Answer(payout.operation_id, "absent", {"found": "not in the platform's list"}))
+            elif self._long_enough(line, looked_at):
+                state: State = "absent" if line.missed_at else "unknown"
+                answers.append(Answer(payout.operation_id, state, MISSED))
         asking = [Answer(payout.operation_id, "unknown", {"asked": "again"}) for payout in again]
         with self.store.write() as connection:
             learn(connection, [*answers, *asking], now=self.clock())
@@ -173,8 +176,14 @@ class Paymaster:
                 reasons.append("A bonus is in doubt, and this platform may pay twice: nothing more was sent.")
                 break
         count = [answer.state for answer in answers]
-        still = sum(line.doubtful for line in self.lines())
-        return Round(settled, count.count("paid"), count.count("failed"), still, tuple(reasons))
+        doubtful = [line for line in self.lines() if line.doubtful]
+        missed = [line.missed_at for line in doubtful if line.missed_at is not None]
+        if missed:
+            reasons.append(
+                f"{len(missed)} were not in the platform's list, which may lag: a second look, after "
+                f"{max(missed) + self.payer.settling:%Y-%m-%d %H:%M} UTC, decides. Pay again then."
+            )
+        return Round(settled, count.count("paid"), count.count("failed"), len(doubtful), tuple(reasons))
 
     def _wait(self, lines: Sequence[Line], why: str) -> None:
         """Write down why these were not sent."""
@@ -356,10 +365,13 @@ class Paymaster:
             return False
         return self.clock() - line.started_at < self.payer.remembers
 
-    def _absent(self, line: Line) -> bool:
-        """Whether not being in the platform's list means that it was not paid."""
-        asked = line.asked_at
-        return self.payer.tells_all and asked is not None and self.clock() - asked > self.payer.settling
+    def _long_enough(self, line: Line, looked_at: datetime) -> bool:
+        """Whether it means something that the platform's list lacks a payment: a settling delay after it was asked for,
+        and the second time as long after the first. What was carried out late, shortly before the first look, may still
+        be missing then.
+        """
+        since = line.missed_at or line.asked_at
+        return self.payer.tells_all and since is not None and looked_at - since > self.payer.settling
 
     def _names(self) -> dict[str, str]:
         with self.store.read() as connection:
