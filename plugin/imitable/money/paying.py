@@ -10,12 +10,11 @@ sending, unknown ──read the platform's own list──> paid
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TypeVar
 
 from sqlalchemy.exc import IntegrityError
 
@@ -23,7 +22,8 @@ from imitable.campaign import Folder
 from imitable.errors import MoneyError
 from imitable.money.amounts import total
 from imitable.money.ledger import MISSED, Line, begin, learn, operation_of, platform_ids, statement, wait
-from imitable.money.payer import Answer, Batch, Checking, Held, Keeping, Payer, Payout, Seen, State
+from imitable.money.listed import Tick, list_of, pieces, stem, taken_from, unheard
+from imitable.money.payer import Answer, Batch, Checking, Held, Keeping, Payer, Payout, State
 from imitable.money.sent import SENT, note, refuse_older_books
 from imitable.store import Store, in_turn
 
@@ -35,11 +35,6 @@ MOST_ATTEMPTS = 3
 
 CLOCKS_DIFFER = timedelta(minutes=5)
 """How far the clocks of machines that pay for one campaign may be apart."""
-
-Tick = Callable[[int], object]
-"""Told how many more of `steps` are done."""
-
-_One = TypeVar("_One")
 
 Sending = tuple[Line, Payout]
 """What is owed, and the payment on its way."""
@@ -68,10 +63,6 @@ def steps(lines: Sequence[Line]) -> int:
     return sum(1 if line.doubtful else 2 if line.kind == "base" else 3 for line in lines)
 
 
-def _unheard(_steps: int) -> None:
-    """Nobody listens how far it is."""
-
-
 class Paymaster:
     """Pays what one platform's annotators are owed. Hold `one_at_a_time` while using it."""
 
@@ -91,11 +82,11 @@ class Paymaster:
         known = self._names()
         return [self._payout(line, line.operation_id or "", known) for line in lines]
 
-    def settle(self, tick: Tick = _unheard) -> int:
+    def settle(self, tick: Tick = unheard) -> int:
         """Find out what became of payments in doubt. Returns how many are known now. Raises what `pay` raises."""
         lines = self.lines()
         self._refuse_a_clock_that_went_back(lines)
-        refuse_older_books(self.folder, {_stem(operation_of(self.folder, line)): line.attempts for line in lines})
+        refuse_older_books(self.folder, {stem(operation_of(self.folder, line)): line.attempts for line in lines})
         doubtful = [line for line in lines if line.doubtful]
         if not doubtful:
             return 0
@@ -124,7 +115,7 @@ class Paymaster:
             answers += self._asked([payout], partial(self._once_more, payout))
         return sum(answer.state != "unknown" for answer in answers)
 
-    def pay(self, wanted: Sequence[Line], tick: Tick = _unheard) -> Round:
+    def pay(self, wanted: Sequence[Line], tick: Tick = unheard) -> Round:
         """Settle what is in doubt, then send what is owed of `wanted`, each at most once.
 
         Each payment, or batch of them, is written down before it is sent. Raises MoneyError and PlatformError; what was
@@ -211,7 +202,7 @@ class Paymaster:
             tick(len(sending))
             return sending, [], {}
         held: dict[str, Held] = {}
-        for some in _pieces(sending, self.payer.reads_at_once):
+        for some in pieces(sending, self.payer.reads_at_once):
             held |= self.payer.check([payout for _, payout in some])
             tick(len(some))
         never = [one for one in sending if one[1].operation_id in held and held[one[1].operation_id].final]
@@ -402,42 +393,6 @@ def _batches(sending: Sequence[Sending], size: int) -> list[list[Sending]]:
             batches.append(batch := {})
         batch[work] = one
     return [list(batch.values()) for batch in batches]
-
-
-def _pieces(whole: Sequence[_One], size: int) -> Iterator[Sequence[_One]]:
-    return (whole[at : at + size] for at in range(0, len(whole), size))
-
-
-def list_of(payer: Payer, payouts: Sequence[Payout], tick: Tick = _unheard) -> list[Seen]:
-    """Everything that the platform says it paid for the work of these payouts, asked for as it is read."""
-    by_work: dict[str, list[Payout]] = {}
-    for payout in payouts:
-        by_work.setdefault(payout.assignment, []).append(payout)
-    listed: list[Seen] = []
-    for some in _pieces(list(by_work.values()), payer.reads_at_once):
-        asked = [payout for of_one in some for payout in of_one]
-        listed += payer.list_payments(asked)
-        tick(len(asked))
-    return listed
-
-
-def taken_from(listed: list[Seen], line: Line) -> Seen | None:
-    """Take a line's payment out of the list: by our tag where the platform keeps it, else by work, kind and amount."""
-    kind = "base" if line.kind == "base" else "bonus"
-    for seen in listed:
-        if seen.tag:
-            same = line.operation_id is not None and _stem(seen.tag) == _stem(line.operation_id)
-        else:
-            same = kind == "base" or seen.amount == line.amount
-        if seen.assignment == line.assignment and seen.kind == kind and same:
-            listed.remove(seen)
-            return seen
-    return None
-
-
-def _stem(operation_id: str) -> str:
-    """An operation's id without the number of the attempt: books that were restored may have lost count."""
-    return operation_id.rpartition("-")[0]
 
 
 def one_at_a_time(store: Store, folder: Folder) -> AbstractContextManager[None]:

@@ -9,8 +9,8 @@ from typing import Literal
 
 from imitable.money.amounts import Money
 from imitable.money.ledger import Line
+from imitable.money.listed import Tick, list_of, taken_from, unheard
 from imitable.money.payer import Payer, Payout
-from imitable.money.paying import Tick, list_of, taken_from
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def reconcile(
     lines: Sequence[Line],
     payouts: Sequence[Payout],
     clock: Callable[[], datetime],
-    tick: Tick = lambda _steps: None,
+    tick: Tick = unheard,
 ) -> list[Difference]:
     """Every difference. Payments younger than the platform's settling delay may still be missing from its list.
 
