@@ -8,6 +8,8 @@ LOG := $(VENV)/install.log
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 SAY_IF_IT_FAILED = >>$(LOG) 2>&1 || { cat $(LOG); exit 1; }
 OUT ?= imitable-demo
+# Every command is a process of its own: compiled once, not each time.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo demo-label-studio test test-long check models label-studio benchmark-activations benchmark-aggregation benchmark-serve benchmark-money clean
 

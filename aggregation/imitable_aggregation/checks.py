@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from . import scoring
-from .csv_writing import SIGNS
+from .guarding import SIGNS
 from .tables import GUESSES, PHASES, Table
 
 Floats = npt.NDArray[np.float64]

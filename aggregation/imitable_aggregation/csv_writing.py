@@ -1,8 +1,7 @@
 """Writing CSV that spreadsheets, R and we ourselves read back without a change.
 
 UTF-8, comma, LF, shortest floats that read back exactly, true/false, nothing for a missing cell, times in ISO 8601
-UTC. Text that a spreadsheet would run as a formula gets a `'` in front; numbers never do, so that -0.5 stays a
-number. So that reading undoes exactly what writing did, text that already looks guarded is guarded once more.
+UTC. Text that a spreadsheet would run as a formula is guarded; numbers never are, so that -0.5 stays a number.
 """
 
 from __future__ import annotations
@@ -13,16 +12,9 @@ from typing import Any
 
 import pandas as pd
 
-SIGNS = "=+\\-@\t\r\uff1d\uff0b\uff0d\uff20"
-"""What text begins with that some spreadsheet runs as a formula: = + - @, also in full width, tab, carriage return."""
+from .guarding import guarded
 
-_FORMULA = re.compile(rf"'*[{SIGNS}]")
 _QUOTED = re.compile(r'[",\r\n]')
-
-
-def guarded(text: str) -> str:
-    """Text as a spreadsheet may see it: a `'` before what would begin a formula."""
-    return f"'{text}" if _FORMULA.match(text) else text
 
 
 def _cell(value: object) -> str:

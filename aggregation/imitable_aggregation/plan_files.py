@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from .csv_writing import guarded, to_csv
+from .csv_writing import to_csv
 from .errors import TableError
+from .guarding import guarded
 
 COLUMNS = ("target_id", "level", "probability")
 ROUNDING = 1e-6
@@ -154,5 +155,5 @@ def _planned(path: Path, line: int, row: dict[str, str], targets: Collection[str
 
 
 def _unguarded(text: str) -> str:
-    """Text without the guard against spreadsheet formulas that `csv_writing.guarded` puts in front."""
+    """Text without the guard against spreadsheet formulas that `guarding.guarded` puts in front."""
     return text[1:] if text.startswith("'") and guarded(text[1:]) == text else text

@@ -23,7 +23,7 @@ from imitable.money.paying import Paymaster, Round, one_at_a_time, steps
 from imitable.platforms import find_platform
 from imitable.platforms.listing import write_list
 from imitable.store import Store
-from imitable_aggregation.csv_writing import guarded
+from imitable_aggregation.guarding import guarded
 
 STATEMENT = "statement.csv"
 LEDGER = "ledger.csv"

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, func, select, text
+from sqlalchemy import Connection, Engine, Table, create_engine, event, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -19,10 +19,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from imitable.campaign import Folder
 from imitable.errors import MissingExtra, StoreError
 from imitable.store import tables
+from imitable.store.migrating import migrate
 from imitable.store.patience import give_up_after
 from imitable.store.quick import Quick
-
-MIGRATIONS = Path(__file__).parent / "migrations"
 
 _PATIENCE = 15
 """Seconds that a PostgreSQL server has to take up the connection."""
@@ -216,7 +215,7 @@ def open_store(folder: Folder, *, url: str | None = None) -> Store:
     engine = _engine(url, folder.path)
     store = Store(engine, folder)
     try:
-        _migrate(engine)
+        migrate(engine)
         store.build_hash()
     except SQLAlchemyError as error:
         store.close()
@@ -271,35 +270,6 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # transactions begin where we say so, not where the driver guesses
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
-
-
-def _migrate(engine: Engine) -> None:
-    from alembic import command
-    from alembic.config import Config
-    from alembic.runtime.migration import MigrationContext
-    from alembic.script import ScriptDirectory
-    from alembic.util import CommandError
-
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    head = ScriptDirectory.from_config(config).get_current_head()
-    with engine.connect() as connection:
-        if MigrationContext.configure(connection).get_current_revision() == head:
-            return
-        connection.rollback()
-        # One process migrates, the others wait and then find nothing to do.
-        if connection.dialect.name == "sqlite":
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        else:
-            connection.execute(text("SELECT pg_advisory_xact_lock(7045421)"))
-        config.attributes["connection"] = connection
-        try:
-            command.upgrade(config, "head")
-        except CommandError as error:
-            raise StoreError(
-                f"The database {_shown(engine)} was made by a newer version of imitable ({error}). Upgrade imitable."
-            ) from error
-        connection.commit()
 
 
 @contextmanager
