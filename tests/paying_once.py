@@ -88,10 +88,16 @@ def dying(once: Callable[..., Any], when: str, number: int) -> Callable[..., Any
     return counted
 
 
+def paying(here: OnPlatform[Any], *dying: str) -> subprocess.Popen[bytes]:
+    """One run of the paying process, on its way."""
+    return subprocess.Popen([sys.executable, __file__, here.name, str(here.folder.path), *dying], stdout=subprocess.PIPE)
+
+
 def pay(here: OnPlatform[Any], *dying: str) -> int:
     """One run of the paying process; its exit code."""
-    command = [sys.executable, __file__, here.name, str(here.folder.path), *dying]
-    return subprocess.run(command, stdout=subprocess.PIPE, check=False).returncode
+    with paying(here, *dying) as process:
+        process.communicate()
+    return process.returncode
 
 
 def lines(here: OnPlatform[Any]) -> list[Line]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections import Counter
 from contextlib import closing
 from datetime import UTC, datetime
@@ -24,7 +25,7 @@ from imitable.platforms.mturk.payer import MTurkPayer
 from imitable.rehearsal.mturk import Fault, standing_in
 from imitable.store import tables
 from mturk_campaign import OnMTurk, campaign_on, credentials
-from paying_once import lines, nobody_twice_and_nothing_booked_that_was_not_paid, pay, reached
+from paying_once import lines, nobody_twice_and_nothing_booked_that_was_not_paid, pay, paying, reached
 
 __all__ = ["credentials"]
 
@@ -165,3 +166,27 @@ def test_every_payout_is_made_once_and_only_what_failed_three_times_is_left_to_a
         payer = MTurkPayer(here.folder)
         master = Paymaster(here.store, here.folder, payer, there.now)
         assert reconcile(payer, lines(here), master.payouts(lines(here)), there.now) == []
+
+
+def test_a_bonus_that_the_site_pays_a_day_after_it_was_asked_and_lists_an_hour_later_is_not_paid_again(
+    credentials: None, tmp_path: Path
+) -> None:
+    with standing_in() as there, campaign_on(there, tmp_path, "per_hit = 60\napprove_after_days = 30") as here:
+        here.publish(2)
+        owe(here, 2)
+        there.fail(Fault("slow", path="^SendBonus$", seconds=2.0, times=1))
+        with paying(here) as process:
+            while not any(one["path"] == "SendBonus" for one in there.journal()):
+                time.sleep(0.05)
+            process.kill()
+        there.move(hours=25)  # while it stalls there
+        while not any(kind == "bonus" for _, kind in reached(here)):
+            time.sleep(0.05)
+        there.set(listing_lag=3600.0)
+        for hours in (0.9, 0.3, 25):
+            pay(here)
+            nobody_twice_and_nothing_booked_that_was_not_paid(here)
+            there.move(hours=hours)
+        pay(here)
+        assert set(reached(here).values()) == {1}
+        assert Counter(line.stand for line in lines(here)) == {"paid": 4}
