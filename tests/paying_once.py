@@ -90,7 +90,8 @@ def dying(once: Callable[..., Any], when: str, number: int) -> Callable[..., Any
 
 def paying(here: OnPlatform[Any], *dying: str) -> subprocess.Popen[bytes]:
     """One run of the paying process, on its way."""
-    return subprocess.Popen([sys.executable, __file__, here.name, str(here.folder.path), *dying], stdout=subprocess.PIPE)
+    command = [sys.executable, __file__, here.name, str(here.folder.path), *dying]
+    return subprocess.Popen(command, stdout=subprocess.PIPE)
 
 
 def pay(here: OnPlatform[Any], *dying: str) -> int:
