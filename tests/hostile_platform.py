@@ -20,8 +20,9 @@ from imitable.store import Store, tables
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 
-FAULTS = ["before", "after", "late", "killed before", "killed after", "killed late"]
-"""An answer is lost, or the process that asked is killed: before the work is done, after it, or while it is to come."""
+FAULTS = ["before", "after", "late", "killed before", "killed after", "killed late", "unreached"]
+"""An answer is lost, or the process that asked is killed: before the work is done, after it, or while it is to come. Or
+it is certain that a request did not get there."""
 
 
 class Killed(BaseException):
@@ -49,8 +50,7 @@ class HostilePlatform:
     """When each operation id was first done."""
     approved: dict[str, datetime] = field(default_factory=dict)
     next_faults: list[str] = field(default_factory=list)
-    """What becomes of the next requests, in place of chance: `before`, `after`, `late`, each also `killed`, or
-    nothing."""
+    """What becomes of the next requests, in place of chance: one of FAULTS, `refused`, or nothing."""
     lags: float | None = None
     """How far its list lags, as a share of `settling`; by chance where it is not set."""
     meanwhile: list[Callable[[], object]] = field(default_factory=list)
@@ -101,11 +101,11 @@ class HostilePlatform:
             self.meanwhile.pop(0)()
         if fault.endswith("late"):
             self.on_their_way.append((self.now + self.settling * float(self.rng.random()), work))
-        elif not fault.endswith("before"):
+        elif not fault.endswith(("before", "refused", "unreached")):
             work()
         if fault.startswith("killed"):
             raise Killed
-        state = "unknown" if fault else "paid"
+        state = {"": "paid", "unreached": "absent", "refused": "failed"}.get(fault, "unknown")
         return [Answer(one.operation_id, state) for one in payouts]  # type: ignore[arg-type]
 
     def list_payments(self, payouts: Sequence[Payout]) -> Sequence[Seen]:

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from sqlalchemy import insert
 
+from imitable.game.finishing import receipt
+from imitable.game.sessions import sitting_id_of
+from imitable.money.amounts import Money
+from imitable.money.earned import Owed
+from imitable.money.ledger import oblige
 from imitable.platforms.mturk import MTurk
 from imitable.rehearsal.mturk import KEY, SECRET, StandIn, standing_in
-from imitable.store import open_store
+from imitable.store import open_store, tables
 from imitable.testing import invented_campaign
 from platform_campaign import PAY, PUBLIC, OnPlatform
+
+START = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -85,3 +94,26 @@ def campaign_on(
     folder = invented_campaign(path, more=settings(there, more, public=public) + pay, **options)
     with closing(open_store(folder)) as store:
         yield OnMTurk(there, folder, store)
+
+
+def owe(here: OnMTurk, people: int) -> dict[str, int]:
+    """Let so many workers hand in, and owe them base and bonus; what they are owed as a bonus, by assignment."""
+    made: dict[str, int] = {}
+    hit = here.hits[0]["HITId"]
+    for number, worker in enumerate(here.there.workers(people)):
+        assignment, _url = here.there.accept(worker, hit)
+        key = f"{assignment} {worker}"
+        sitting = sitting_id_of(here.folder, "mturk", key)
+        here.there.submit(assignment, {"receipt": receipt(here.folder, sitting)})
+        who, made[assignment] = here.pseudonym(worker), 1 + number % 90
+        with here.store.write() as connection:
+            row = {"annotator_id": who, "platform": "mturk", "platform_id": worker, "created_at": START}
+            connection.execute(insert(tables.identities).values(row))
+            for kind, minor in (("base", 300), ("bonus", made[assignment])):
+                assert oblige(
+                    connection,
+                    here.folder,
+                    Owed(sitting, who, "mturk", key, kind, Money(minor, "USD"), {}),
+                    now=START,
+                )
+    return made

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, update
 
-from hostile_platform import HostilePlatform, mturk_like, owe, prolific_like
+from hostile_platform import START, HostilePlatform, mturk_like, owe, prolific_like
 from imitable.campaign import Folder
 from imitable.commands.accounts import settle
 from imitable.errors import MoneyError
@@ -95,7 +95,7 @@ def test_what_is_missing_twice_from_a_list_that_holds_everything_is_sent_once_mo
     said = master.pay(master.lines())
     assert (said.paid, said.doubtful) == (0, 1)
     assert said.reasons == (
-        "1 were not in the platform's list, which may lag: a second look, after 2026-11-02 02:00 UTC, decides. "
+        "1 were not in the platform's list, which may lag: a second look, after 2026-11-02 02:05 UTC, decides. "
         "Pay again then.",
     )
     platform.now += timedelta(hours=0.9)
@@ -105,6 +105,43 @@ def test_what_is_missing_twice_from_a_list_that_holds_everything_is_sent_once_mo
     done = master.pay(master.lines())
     assert (done.settled, done.paid, done.doubtful, done.reasons) == (1, 1, 0, ())
     assert [minor for _, _, _, minor in platform.paid] == [1]
+
+
+def test_a_repetition_is_noted_when_it_goes_out_and_left_out_once_the_platform_has_forgotten_it(
+    campaign: tuple[Folder, Store],
+) -> None:
+    folder, store = campaign
+    platform = mturk_like(0, faults=0.0)
+    owe(folder, store, "mturk", 4)
+    master = master_of(folder, store, platform)
+    platform.next_faults = ["", "", "", "", *["before"] * 3]
+    master.pay(master.lines())
+
+    def stalls() -> None:
+        platform.now += timedelta(hours=0.3)
+
+    platform.now = START + timedelta(hours=22.5)
+    platform.next_faults, platform.meanwhile = ["before"] * 3, [stalls] * 3
+    master.pay(master.lines())
+    heard = [line.heard_at for line in master.lines() if line.doubtful]
+    assert heard == [START + timedelta(hours=hours) for hours in (22.8, 23.1, 0)]
+    assert platform.next_faults == ["before"], "the third was not asked for any more"
+
+
+def test_what_is_in_the_list_and_refused_by_our_books_is_a_difference(campaign: tuple[Folder, Store]) -> None:
+    folder, store = campaign
+    platform = mturk_like(0, faults=0.0)
+    platform.lags = 0.0
+    owe(folder, store, "mturk", 2)
+    master = master_of(folder, store, platform)
+    master.pay(master.lines())
+    [bonus] = [line for line in master.lines() if line.kind == "bonus" and line.stand == "paid"]
+    with store.write() as connection:
+        learn(connection, [Answer(str(bonus.operation_id), "failed")], now=platform.now)
+    lines = master.lines()
+    [only] = reconcile(platform, lines, master.payouts(lines), lambda: platform.now)
+    assert only.kind == "not booked"
+    assert only.sentence.endswith("and not paid by our books. Then: imitable settle, paid.")
 
 
 @pytest.mark.parametrize("like", [mturk_like, prolific_like])

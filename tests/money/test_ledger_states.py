@@ -109,6 +109,12 @@ class Ledger(RuleBasedStateMachine):
         self.platform.meanwhile = []
 
     @rule(kinds=KINDS)
+    def a_run_whose_requests_are_refused(self, kinds: tuple[str, ...]) -> None:
+        self.platform.next_faults = ["refused"] * 10
+        self.run(kinds)
+        self.platform.next_faults = []
+
+    @rule(kinds=KINDS)
     def a_run_whose_requests_are_on_their_way_for_a_day(self, kinds: tuple[str, ...]) -> None:
         """As long as our operation ids are known again: then it is the list alone that tells, and it lags."""
         self.platform.next_faults = ["late"] * 10

@@ -6,25 +6,17 @@ import random
 import time
 from collections import Counter
 from contextlib import closing
-from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert
 
 from imitable.commands.accounts import settle
-from imitable.game.finishing import receipt
-from imitable.game.sessions import sitting_id_of
-from imitable.money.amounts import Money
-from imitable.money.earned import Owed
-from imitable.money.ledger import oblige
 from imitable.money.paying import MOST_ATTEMPTS, Paymaster
 from imitable.money.reconciling import reconcile
 from imitable.platforms.mturk.payer import MTurkPayer
 from imitable.rehearsal.mturk import Fault, standing_in
-from imitable.store import tables
-from mturk_campaign import OnMTurk, campaign_on, credentials
+from mturk_campaign import OnMTurk, campaign_on, credentials, owe
 from paying_once import lines, nobody_twice_and_nothing_booked_that_was_not_paid, pay, paying, reached
 
 __all__ = ["credentials"]
@@ -35,8 +27,6 @@ RUNS = 8
 """With faults; every day half as many."""
 BETWEEN = (0.2, 25, 0.5, 30, 2, 26)
 """Hours between two runs."""
-
-NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 def faults(rng: random.Random) -> list[Fault]:
@@ -49,29 +39,6 @@ def faults(rng: random.Random) -> list[Fault]:
     ]
     waiting = [Fault("throttle", path=path, share=0.03) for path in ("SendBonus", "ApproveAssignment")]
     return [*rng.sample(paying, 5), *waiting, Fault("status", path="^(Get|List)", status=503, share=0.02)]
-
-
-def owe(here: OnMTurk, people: int) -> dict[str, int]:
-    """So many workers have handed in; what they are owed as a bonus, by assignment."""
-    made: dict[str, int] = {}
-    hit = here.hits[0]["HITId"]
-    for number, worker in enumerate(here.there.workers(people)):
-        assignment, _url = here.there.accept(worker, hit)
-        key = f"{assignment} {worker}"
-        sitting = sitting_id_of(here.folder, "mturk", key)
-        here.there.submit(assignment, {"receipt": receipt(here.folder, sitting)})
-        who, made[assignment] = here.pseudonym(worker), 1 + number % 90
-        with here.store.write() as connection:
-            row = {"annotator_id": who, "platform": "mturk", "platform_id": worker, "created_at": NOW}
-            connection.execute(insert(tables.identities).values(row))
-            for kind, minor in (("base", 300), ("bonus", made[assignment])):
-                assert oblige(
-                    connection,
-                    here.folder,
-                    Owed(sitting, who, "mturk", key, kind, Money(minor, "USD"), {}),
-                    now=NOW,
-                )
-    return made
 
 
 def test_where_answers_are_lost_the_shapes_of_others_pay_some_twice_and_ours_pays_everybody_once(

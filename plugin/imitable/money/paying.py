@@ -98,21 +98,21 @@ class Paymaster:
             if line.stand == "paid":
                 taken_from(listed, line)
         answers: list[Answer] = []
-        again: list[Payout] = []
+        again: list[Line] = []
         for line in doubtful:
             payout = payouts[line.obligation_id]
             if taken_from(listed, line):
                 answers.append(Answer(payout.operation_id, "paid", {"found": "in the platform's list"}))
             elif self._known_again(line):
-                again.append(payout)
+                again.append(line)
             elif self._long_enough(line, looked_at):
                 state: State = "absent" if line.missed_at else "unknown"
                 answers.append(Answer(payout.operation_id, state, MISSED))
-        asking = [Answer(payout.operation_id, "unknown", {"asked": "again"}) for payout in again]
         with self.store.write() as connection:
-            learn(connection, [*answers, *asking], now=self.clock())
-        for payout in again:
-            answers += self._asked([payout], partial(self._once_more, payout))
+            learn(connection, answers, now=self.clock())
+        for line in again:
+            if self._known_again(line):  # still: those before it may have taken long
+                answers += self._once_more(payouts[line.obligation_id])
         return sum(answer.state != "unknown" for answer in answers)
 
     def pay(self, wanted: Sequence[Line], tick: Tick = unheard) -> Round:
@@ -172,7 +172,7 @@ class Paymaster:
         if missed:
             reasons.append(
                 f"{len(missed)} were not in the platform's list, which may lag: a second look, after "
-                f"{max(missed) + self.payer.settling:%Y-%m-%d %H:%M} UTC, decides. Pay again then."
+                f"{max(missed) + self._lag:%Y-%m-%d %H:%M} UTC, decides. Pay again then."
             )
         return Round(settled, count.count("paid"), count.count("failed"), len(doubtful), tuple(reasons))
 
@@ -334,10 +334,19 @@ class Paymaster:
         return learnt
 
     def _once_more(self, payout: Payout) -> Sequence[Answer]:
-        """The same request with the same operation id, which the platform does not do twice."""
-        if payout.kind == "base":
-            return self._approve(payout)
-        return self.payer.bonus(Batch(payout.operation_id, [payout], payout.amount))
+        """The same request with the same operation id, which the platform does not do twice.
+
+        That it is refused, or does not get there, tells nothing of those before it: only `paid` ends the doubt.
+        """
+        with self.store.write() as connection:
+            learn(connection, [Answer(payout.operation_id, "unknown", {"asked": "again"})], now=self.clock())
+
+        def send() -> Sequence[Answer]:
+            one = Batch(payout.operation_id, [payout], payout.amount)
+            said = self._approve(payout) if payout.kind == "base" else self.payer.bonus(one)
+            return [one if one.state == "paid" else replace(one, state="unknown") for one in said]
+
+        return self._asked([payout], send)
 
     def _refuse_a_clock_that_went_back(self, lines: Sequence[Line]) -> None:
         """Raise MoneyError where the books have payments from the future: ages computed by this clock are no ages."""
@@ -362,7 +371,12 @@ class Paymaster:
         be missing then.
         """
         since = line.missed_at or line.asked_at
-        return self.payer.tells_all and since is not None and looked_at - since > self.payer.settling
+        return self.payer.tells_all and since is not None and looked_at - since > self._lag
+
+    @property
+    def _lag(self) -> timedelta:
+        """How long a payment may be missing from the platform's list, by the clocks of two machines."""
+        return self.payer.settling + CLOCKS_DIFFER
 
     def _names(self) -> dict[str, str]:
         with self.store.read() as connection:

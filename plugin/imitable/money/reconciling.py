@@ -17,9 +17,10 @@ from imitable.money.payer import Payer, Payout
 class Difference:
     """Something that the ledger and the platform do not agree on."""
 
-    kind: Literal["not there", "another amount", "not ours", "in doubt", "refused"]
+    kind: Literal["not there", "another amount", "not booked", "not ours", "in doubt", "refused"]
     """`not there`: paid by our books, and not in the platform's list. `another amount`: paid otherwise than owed. `not
-    ours`: in its list, and in no book of ours. `in doubt`: it may have been paid. `refused`: it was not taken."""
+    booked`: in its list, and by our books not paid. `not ours`: in its list, and in no book of ours. `in doubt`: it may
+    have been paid. `refused`: it was not taken."""
     annotator_id: str
     amount: Money
     sentence: str
@@ -56,6 +57,11 @@ def reconcile(
                 f"The {about} is in the list of {payer.name} with {there.amount}. Look there which of the two is right."
             )
             found.append(Difference("another amount", line.annotator_id, line.amount, what))
+        elif there is not None and not line.doubtful and line.stand != "paid":
+            what = f"The {about} is in the list of {payer.name} with {there.amount}, and not paid by our books. " + (
+                "Then: imitable settle, paid." if line.stand == "failed" else "'imitable pay' books it."
+            )
+            found.append(Difference("not booked", line.annotator_id, line.amount, what))
         elif line.doubtful:
             what = (
                 f"The {about} is in doubt: 'imitable pay' asks {payer.name} again; what stays is for 'imitable settle'."

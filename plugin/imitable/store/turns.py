@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from sqlalchemy import func, select
+from sqlalchemy.exc import DBAPIError
 
 from imitable.campaign import Folder
 from imitable.errors import ImitableError
@@ -39,5 +40,6 @@ def in_turn(store: Store, folder: Folder, what: str, *, busy: ImitableError) -> 
         try:
             yield
         finally:
-            connection.execute(select(func.pg_advisory_unlock(number)))
-            connection.commit()
+            with suppress(DBAPIError):  # where the server was restarted, the lock is gone with it
+                connection.execute(select(func.pg_advisory_unlock(number)))
+                connection.commit()

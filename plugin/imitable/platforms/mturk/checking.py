@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from imitable.errors import PlatformError
+from imitable.platforms.mturk.refusals import NotSent
 
 if TYPE_CHECKING:
     from botocore.model import OperationModel, Shape
@@ -58,12 +58,12 @@ FIELDS: dict[str, str] = {
 
 
 def check(operation: OperationModel, params: Mapping[str, Any]) -> None:
-    """Raise PlatformError, naming the field of campaign.toml, for what the site would refuse."""
+    """Raise NotSent, naming the field of campaign.toml, for what the site would refuse."""
     problem = next(problems(operation.input_shape, params), None)
     if problem is not None:
         member, what = problem
         where = FIELDS.get(member)
-        raise PlatformError(
+        raise NotSent(
             f"{where} {what}. Mend that in campaign.toml; nothing was sent."
             if where
             else f"{operation.name} was not sent: {member} {what}."

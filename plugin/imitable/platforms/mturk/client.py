@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -13,6 +14,7 @@ import boto3
 from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, UnknownServiceError
+from botocore.parsers import ResponseParserError
 
 from imitable.campaign.mturk import MTurk as Settings
 from imitable.errors import NoAnswer, PlatformError
@@ -31,6 +33,9 @@ _REGION = "us-east-1"
 """The only one that the protocol ever had; it is part of the signature."""
 _CONNECT = 10
 _READ = 60
+
+_THEIRS = (BotoCoreError, ClientError, ResponseParserError)
+"""What a call raises that was not answered as hoped."""
 
 Row = dict[str, Any]
 """An object as the site tells of it."""
@@ -63,8 +68,10 @@ class Api:
         try:
             for page in pages:
                 self._note_time(page)
+                if key not in page and page.get("NumResults") != 0:
+                    raise ResponseParserError(f"a page without {key}")
                 yield from page.get(key) or ()
-        except (BotoCoreError, ClientError) as error:
+        except _THEIRS as error:
             raise translated(error, asked=operation, url=self.url) from error
 
     def once(self, operation: str, **fields: object) -> Row:
@@ -95,7 +102,7 @@ class Api:
     def _called(self, client: Any, operation: str, fields: Row) -> Row:
         try:
             answer: Row = getattr(client, xform_name(operation))(**fields)
-        except (BotoCoreError, ClientError) as error:
+        except _THEIRS as error:
             raise translated(error, asked=operation, url=self.url) from error
         self._note_time(answer)
         return answer
@@ -163,7 +170,19 @@ def _client(session: Any, settings: Settings, *, tries: int) -> Any:
     client.meta.events.register(
         "before-parameter-build.mturk", lambda params, model, **_: check(model, params), unique_id="imitable"
     )
+    client.meta.events.register("before-parse.mturk", _refuse_what_is_no_answer, unique_id="imitable-whole")
     return client
+
+
+def _refuse_what_is_no_answer(response_dict: Mapping[str, Any], **_: object) -> None:
+    """Raise ResponseParserError for a success that is not the protocol's, or is cut short: botocore lets both pass."""
+    body, promised = response_dict["body"], response_dict["headers"].get("content-length", "0")
+    try:
+        whole = isinstance(json.loads(body), dict) if body else promised == "0"
+    except ValueError:
+        whole = False
+    if response_dict["status_code"] < 300 and not whole:
+        raise ResponseParserError("no JSON object")
 
 
 def is_amazons(host: str) -> bool:

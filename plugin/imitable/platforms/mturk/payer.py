@@ -22,7 +22,7 @@ from imitable.money.paying import TAG
 from imitable.platforms.mturk.assignments import Assignment, key_of, listed, read
 from imitable.platforms.mturk.client import Api, Row, address
 from imitable.platforms.mturk.hits import CURRENCY, find, settings_of
-from imitable.platforms.mturk.refusals import Refused, words_of
+from imitable.platforms.mturk.refusals import NotSent, Refused, words_of
 from imitable.platforms.reaching import is_stand_in
 
 SLOWER = 2.0
@@ -116,7 +116,7 @@ class MTurkPayer:
             return [self._not_done(payout, error)]
         except NoAnswer as error:
             return [self._not_done(payout, error)]
-        except PlatformError as error:  # refused by ourselves, before anything was sent
+        except NotSent as error:
             return [Answer(payout.operation_id, "failed", {"said": str(error)})]
         return [Answer(payout.operation_id, "paid", {"answer": 200})]
 
@@ -202,4 +202,4 @@ def _facts(error: Refused | NoAnswer) -> dict[str, object]:
     """What is noted of an answer that was not hoped for."""
     if isinstance(error, Refused):
         return {"answer": error.status, "code": error.turk_code or error.code, "said": words_of(error)}
-    return {"error": "the connection ended without an answer" if error.connected else "there was no connection"}
+    return {"error": "no whole answer came back" if error.connected else "there was no connection"}

@@ -36,6 +36,10 @@ _ID = re.compile(r"\b(?=[A-Z]*\d)[A-Z0-9]{12,}\b")
 """A person's or a piece of work's id, as the protocol writes them."""
 
 
+class NotSent(PlatformError):
+    """Refused by ourselves, before anything was sent."""
+
+
 class Refused(PlatformError):
     """The site answered, and not as hoped."""
 
@@ -83,17 +87,23 @@ def translated(error: Exception, *, asked: str, url: str) -> PlatformError:
             "There are no credentials for the site. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile "
             "of ~/.aws in AWS_PROFILE: boto3 reads them, and imitable keeps none."
         )
-    if isinstance(error, theirs.EndpointConnectionError | theirs.ConnectTimeoutError | theirs.ProxyConnectionError):
+    if isinstance(error, theirs.EndpointConnectionError | theirs.ConnectTimeoutError):
         return NoAnswer(
             f"{url} cannot be reached ({error}). Check the network, and [platform.mturk] endpoint_url.",
             connected=False,
+        )
+    if isinstance(error, theirs.ProxyConnectionError | theirs.SSLError):  # also where it broke off after the request
+        return NoAnswer(
+            f"{url} gave no answer to {asked} ({error}). If proxy and certificate are right, it may have done it. "
+            f"{_AGAIN}",
+            connected=True,
         )
     if isinstance(error, theirs.HTTPClientError):  # dropped, or too slow
         return NoAnswer(
             f"{url} gave no answer to {asked} ({type(error).__name__}). It may have done it. {_AGAIN}", connected=True
         )
     if isinstance(error, theirs.ParamValidationError):
-        return PlatformError(f"{asked} was not sent: {error}. Check [platform.mturk] in campaign.toml.")
+        return NotSent(f"{asked} was not sent: {error}. Check [platform.mturk] in campaign.toml.")
     if isinstance(error, ResponseParserError):
         return NoAnswer(
             f"What {url} answers to {asked} is not the protocol of MTurk. It may have done it. Check [platform.mturk] "
