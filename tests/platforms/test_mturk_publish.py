@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -191,6 +192,20 @@ def test_who_took_part_is_given_the_qualification_once_and_is_written_no_e_mail(
         assert not [one for one in there.emails() if one["to"] in (worker, stopper)]
 
 
+def test_what_is_closed_twice_in_one_second_is_closed(
+    there: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = there.now() + timedelta(seconds=30)
+    monkeypatch.setattr("imitable.platforms.mturk.client.Api.now", lambda _: now)
+    with campaign_on(there, tmp_path) as here:
+        for _ in range(2):
+            here.publish(3)
+            here.accept()
+            here.close()
+        with pytest.raises(PlatformError, match="no place"):
+            here.accept()
+
+
 def test_closing_keeps_out_who_is_new_and_lets_those_hand_in_who_have_accepted(there: StandIn, tmp_path: Path) -> None:
     with campaign_on(there, tmp_path) as here:
         here.publish(3)
@@ -206,9 +221,7 @@ def test_closing_keeps_out_who_is_new_and_lets_those_hand_in_who_have_accepted(t
         there.move(seconds=2)
         here.publish(3)
         here.accept()
-        there.move(seconds=2)
-        here.publish(3)
-        here.close()
+        here.close()  # maybe in the same second as the first time
         with pytest.raises(PlatformError, match="no place"):
             here.accept()
 

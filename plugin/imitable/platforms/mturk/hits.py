@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from imitable.campaign import Folder
@@ -166,14 +166,18 @@ def made(api: Api, folder: Folder) -> dict[int, Row]:
 def expire(api: Api, hit: Row, at: datetime) -> None:
     """Let a HIT be offered until then; a moment in the past ends it at once.
 
-    The site refuses the same second twice in a day, which does not matter where it is so already.
+    The site refuses the same second twice in a day, which does not matter where it is so already; else the second
+    before serves as well.
     """
     try:
         api.told("UpdateExpirationForHIT", HITId=hit["HITId"], ExpireAt=at)
-    except (Refused, NoAnswer):
+    except (Refused, NoAnswer) as error:
         now = api.now()
-        if (api.read("GetHIT", HITId=hit["HITId"])["HIT"]["Expiration"] > now) != (at > now):
+        if (api.read("GetHIT", HITId=hit["HITId"])["HIT"]["Expiration"] > now) == (at > now):
+            return
+        if error.may_be_done or isinstance(error, NoAnswer):
             raise
+        api.told("UpdateExpirationForHIT", HITId=hit["HITId"], ExpireAt=at - timedelta(seconds=1))
 
 
 def differences(hit: Row, wanted: Row, question: str) -> Iterator[str]:
