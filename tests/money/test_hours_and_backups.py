@@ -134,10 +134,10 @@ def test_what_is_in_the_list_and_refused_by_our_books_is_a_difference(campaign: 
     platform.lags = 0.0
     owe(folder, store, "mturk", 2)
     master = master_of(folder, store, platform)
+    platform.next_faults = ["", "", "refused"]
     master.pay(master.lines())
-    [bonus] = [line for line in master.lines() if line.kind == "bonus" and line.stand == "paid"]
-    with store.write() as connection:
-        learn(connection, [Answer(str(bonus.operation_id), "failed")], now=platform.now)
+    [bonus] = [line for line in master.lines() if line.stand == "failed"]
+    platform.paid.append((platform.now, bonus.assignment, str(bonus.operation_id), 1))
     lines = master.lines()
     [only] = reconcile(platform, lines, master.payouts(lines), lambda: platform.now)
     assert only.kind == "not booked"
@@ -367,3 +367,20 @@ def test_what_cannot_be_noted_is_not_sent_and_not_in_doubt(
     master.pay(master.lines())
     assert len(platform.paid) == 2
     assert {line.stand for line in master.lines()} == {"paid", "nothing"}
+
+
+@pytest.mark.parametrize("late", ["unreached", "refused", "before"])
+def test_a_run_that_was_overtaken_does_not_undo_what_the_other_found(campaign: tuple[Folder, Store], late: str) -> None:
+    """Two runs at once, although they should take turns: the second asks again, and is answered first."""
+    folder, store = campaign
+    platform = mturk_like(0, faults=0.0)
+    owe(folder, store, "mturk", 2)
+    master, other = master_of(folder, store, platform), master_of(folder, store, platform)
+    platform.next_faults = ["", "", late]  # of the first run; the second's are left to chance, of which there is none
+    platform.meanwhile = [lambda: None, lambda: None, lambda: other.pay(other.lines())]
+    master.pay(master.lines())
+    for _ in range(3):
+        platform.now += timedelta(hours=0.4)
+        master.pay(master.lines())
+    assert [minor for _, _, _, minor in platform.paid] == [1]
+    assert [line.stand for line in master.lines()] == ["paid", "nothing", "paid", "paid"]

@@ -124,7 +124,7 @@ def statement(connection: Connection, *, platform: str | None = None) -> list[Li
     for row in connection.execute(select(money.outcomes).order_by(money.outcomes.c.outcome_id)):
         if row.state == "unknown" and row.facts == MISSED:
             missed.setdefault(row.operation_id, row.seen_at)
-        else:
+        elif not _is_paid(learnt.get(row.operation_id)) or "decision" in row.facts:
             learnt[row.operation_id] = row
             missed.pop(row.operation_id, None)
     waited: dict[str, list[tuple[datetime, str]]] = {}
@@ -150,6 +150,11 @@ def counting(connection: Connection, *, platform: str | None = None) -> list[Lin
 def nobodys(lines: Iterable[Line]) -> set[str]:
     """The sittings among them that somebody made up."""
     return {line.sitting_id for line in lines if line.made_up}
+
+
+def _is_paid(outcome: Any) -> bool:
+    """Whether it is known that an attempt was paid: no answer of another request undoes that."""
+    return outcome is not None and outcome.state == "paid"
 
 
 def _line(
@@ -231,6 +236,12 @@ def learn(connection: Connection, answers: Sequence[Answer], *, now: datetime) -
                 seen_at=now,
             )
         )
+
+
+def noted(connection: Connection, operations: Sequence[str]) -> set[str]:
+    """Those of which something was written down since they were begun: that they were asked for again, or an answer."""
+    known = money.outcomes.c.operation_id
+    return set(connection.execute(select(known).where(known.in_(operations))).scalars())
 
 
 def wait(connection: Connection, lines: Sequence[Line], why: str, *, now: datetime) -> None:

@@ -21,7 +21,7 @@ from sqlalchemy.exc import IntegrityError
 from imitable.campaign import Folder
 from imitable.errors import MoneyError
 from imitable.money.amounts import total
-from imitable.money.ledger import MISSED, Line, begin, learn, operation_of, platform_ids, statement, wait
+from imitable.money.ledger import MISSED, Line, begin, learn, noted, operation_of, platform_ids, statement, wait
 from imitable.money.listed import Tick, list_of, pieces, stem, taken_from, unheard
 from imitable.money.payer import Answer, Batch, Checking, Held, Keeping, Payer, Payout, State
 from imitable.money.sent import SENT, note, refuse_older_books
@@ -317,7 +317,10 @@ class Paymaster:
             ) from error
 
     def _asked(self, payouts: Sequence[Payout], send: Callable[[], Sequence[Answer]]) -> list[Answer]:
-        """Send what is written down, once, and write down what was said."""
+        """Send what is written down, once, and write down what was said.
+
+        That a request was refused, or did not get there, ends no doubt where it was not the only one of its operation.
+        """
         try:
             answers = {answer.operation_id: answer for answer in send()}
         except Exception as error:  # a payer that breaks its word: it may have been paid
@@ -330,21 +333,22 @@ class Paymaster:
             for payout in payouts
         ]
         with self.store.write() as connection:
+            others = noted(connection, [payout.operation_id for payout in payouts])
+            learnt = [
+                one if one.state == "paid" or one.operation_id not in others else replace(one, state="unknown")
+                for one in learnt
+            ]
             learn(connection, learnt, now=self.clock())
         return learnt
 
     def _once_more(self, payout: Payout) -> Sequence[Answer]:
-        """The same request with the same operation id, which the platform does not do twice.
-
-        That it is refused, or does not get there, tells nothing of those before it: only `paid` ends the doubt.
-        """
+        """The same request with the same operation id, which the platform does not do twice."""
         with self.store.write() as connection:
             learn(connection, [Answer(payout.operation_id, "unknown", {"asked": "again"})], now=self.clock())
 
         def send() -> Sequence[Answer]:
             one = Batch(payout.operation_id, [payout], payout.amount)
-            said = self._approve(payout) if payout.kind == "base" else self.payer.bonus(one)
-            return [one if one.state == "paid" else replace(one, state="unknown") for one in said]
+            return self._approve(payout) if payout.kind == "base" else self.payer.bonus(one)
 
         return self._asked([payout], send)
 
