@@ -43,8 +43,10 @@ def reconcile(
     lines = [line for line in lines if line.obligation_id not in left_out]
     listed = list_of(payer, [one for one in payouts if one.obligation_id not in left_out], tick)
     found: list[Difference] = []
+    by_standing = sorted(lines, key=lambda line: (line.stand != "paid", not line.doubtful))  # what is booked is there
+    seen_of = {line.obligation_id: taken_from(listed, line) for line in by_standing if line.attempts}
     for line in lines:
-        there = taken_from(listed, line) if line.attempts else None
+        there = seen_of.get(line.obligation_id)
         about = f"{line.kind} of {line.amount} for {line.annotator_id} (operation {line.operation_id})"
         young = line.started_at is not None and clock() - line.started_at <= payer.settling
         if line.stand == "paid" and there is None and not young:
