@@ -19,7 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from imitable.campaign import Folder
 from imitable.errors import MissingExtra, StoreError
 from imitable.store import tables
-from imitable.store.migrating import migrate
+from imitable.store.migrating import migrate, shown
 from imitable.store.patience import give_up_after
 from imitable.store.quick import Quick
 
@@ -128,7 +128,7 @@ class Store:
             yield
             return
         if not self._lock.acquire(timeout=self._patience):
-            raise StoreError(f"Too many wait to write to {_shown(self.engine)}. Nothing was lost; try again.")
+            raise StoreError(f"Too many wait to write to {shown(self.engine)}. Nothing was lost; try again.")
         try:
             yield
         finally:
@@ -220,7 +220,7 @@ def open_store(folder: Folder, *, url: str | None = None) -> Store:
     except SQLAlchemyError as error:
         store.close()
         raise StoreError(
-            f"The database {_shown(engine)} cannot be used: {_first_line(error)}. "
+            f"The database {shown(engine)} cannot be used: {_first_line(error)}. "
             "Check [store] url (or IMITABLE_STORE_URL) and that the server is running."
         ) from error
     except BaseException:
@@ -281,12 +281,8 @@ def _said(engine: Engine) -> Iterator[None]:
         if type(error).__name__ == "IntegrityError":
             raise
         raise StoreError(
-            f"The database {_shown(engine)} did not answer: {_first_line(error)}. Nothing was lost; try again."
+            f"The database {shown(engine)} did not answer: {_first_line(error)}. Nothing was lost; try again."
         ) from error
-
-
-def _shown(engine: Engine) -> str:
-    return engine.url.render_as_string(hide_password=True)
 
 
 def _first_line(error: Exception) -> str:

@@ -34,10 +34,14 @@ def migrate(engine: Engine) -> None:
             command.upgrade(config, "head")
         except CommandError as error:
             raise StoreError(
-                f"The database {engine.url.render_as_string(hide_password=True)} was made by a newer version of "
-                f"imitable ({error}). Upgrade imitable."
+                f"The database {shown(engine)} was made by a newer version of imitable ({error}). Upgrade imitable."
             ) from error
         connection.commit()
+
+
+def shown(engine: Engine) -> str:
+    """A database's address, without its password."""
+    return engine.url.render_as_string(hide_password=True)
 
 
 def _up_to_date(connection: Connection) -> bool:

@@ -175,7 +175,7 @@ def expire(api: Api, hit: Row, at: datetime) -> None:
         now = api.now()
         if (api.read("GetHIT", HITId=hit["HITId"])["HIT"]["Expiration"] > now) == (at > now):
             return
-        if error.may_be_done or isinstance(error, NoAnswer):
+        if not (isinstance(error, Refused) and error.final):
             raise
         api.told("UpdateExpirationForHIT", HITId=hit["HITId"], ExpireAt=at - timedelta(seconds=1))
 
