@@ -11,14 +11,17 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import insert, select, text
+from sqlalchemy import Engine, create_engine, insert, inspect, select, text
 
 from building import campaign
 from imitable.campaign import Folder, open_folder
 from imitable.errors import StoreError
 from imitable.store import Store, insert_once, open_store, tables
+from imitable.store.migrating import MIGRATIONS, migrate
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -41,10 +44,51 @@ def begin(store: Store, name: str = "quick") -> None:
         connection.execute(insert(tables.campaigns), [row])
 
 
-def test_the_migrations_make_exactly_the_tables_in_the_code(store: Store) -> None:
-    with store.engine.connect() as connection:
+def migrated_from(first: str, url: str) -> Engine:
+    """A database that the migrations made, up to `first` at once and from there as `open_store` does it."""
+    engine = create_engine(url)
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, first)
+        connection.commit()
+    migrate(engine)
+    return engine
+
+
+def described(engine: Engine) -> dict[str, object]:
+    """All that a database says of its tables, but for the order of columns: an added one is the last."""
+    at = inspect(engine)
+    return {
+        table: {
+            "columns": sorted(
+                (each["name"], str(each["type"]), each["nullable"], each["default"]) for each in at.get_columns(table)
+            ),
+            "key": at.get_pk_constraint(table),
+            "others": [
+                sorted(found(table), key=lambda each: str(each["name"]))
+                for found in (at.get_foreign_keys, at.get_unique_constraints, at.get_check_constraints, at.get_indexes)
+            ],
+        }
+        for table in at.get_table_names()
+    }
+
+
+@pytest.mark.parametrize("first", ["0001", "0006", "0010"])
+def test_a_new_database_has_exactly_the_tables_that_the_migrations_make_of_an_old_one(
+    store: Store, first: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if store.engine.dialect.name == "sqlite":
+        url = f"sqlite:///{tmp_path / 'old.db'}"
+    else:
+        url = request.getfixturevalue("postgresql")().replace("postgresql:", "postgresql+psycopg:")
+    old = migrated_from(first, url)
+    assert described(store.engine) == described(old)
+    with old.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, tables.metadata) == []
+    old.dispose()
 
 
 def test_opening_again_changes_nothing(store: Store, folder: Folder) -> None:

@@ -21,7 +21,7 @@ def upgrade() -> None:
         sa.Column("project", sa.String(length=40), nullable=False),
         sa.Column("external_id", sa.String(length=40)),
         sa.Column("published_at", time, nullable=False),
-        sa.ForeignKeyConstraint(["episode_id"], ["episodes.episode_id"], name=op.f("fk_tasks_episode_id_episodes")),
+        sa.ForeignKeyConstraint(["episode_id"], ["episodes.episode_id"], name=op.f("fk_tasks_episode_id")),
         sa.PrimaryKeyConstraint("task_key", name=op.f("pk_tasks")),
         sa.UniqueConstraint("episode_id", "trial", name=op.f("uq_tasks_episode_id_trial")),
     )
@@ -37,7 +37,7 @@ def upgrade() -> None:
         sa.Column("result", sa.JSON(), nullable=False),
         sa.Column("first_result", sa.JSON(), nullable=False),
         sa.Column("gone_at", time),
-        sa.ForeignKeyConstraint(["task_key"], ["tasks.task_key"], name=op.f("fk_heard_task_key_tasks")),
+        sa.ForeignKeyConstraint(["task_key"], ["tasks.task_key"], name=op.f("fk_heard_task_key")),
         sa.PrimaryKeyConstraint("platform", "annotation_id", name=op.f("pk_heard")),
     )
     op.create_index(op.f("ix_heard_task_key"), "heard", ["task_key"])

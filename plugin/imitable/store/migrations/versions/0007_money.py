@@ -38,9 +38,7 @@ def upgrade() -> None:
         sa.Column("decision_id", sa.Integer()),
         sa.Column("decided_at", _TIME, nullable=False),
         sa.CheckConstraint("amount >= 0", name=op.f("ck_obligations_amount")),
-        sa.ForeignKeyConstraint(
-            ["decision_id"], ["decisions.decision_id"], name=op.f("fk_obligations_decision_id_decisions")
-        ),
+        sa.ForeignKeyConstraint(["decision_id"], ["decisions.decision_id"], name=op.f("fk_obligations_decision_id")),
         sa.PrimaryKeyConstraint("obligation_id", name=op.f("pk_obligations")),
         sa.UniqueConstraint(
             "platform",
@@ -77,9 +75,9 @@ def upgrade() -> None:
         sa.Column("endpoint", sa.String(length=300), nullable=False),
         sa.Column("request_hash", sa.String(length=64), nullable=False),
         sa.Column("started_at", _TIME, nullable=False),
-        sa.ForeignKeyConstraint(["batch_id"], ["batches.batch_id"], name=op.f("fk_attempts_batch_id_batches")),
+        sa.ForeignKeyConstraint(["batch_id"], ["batches.batch_id"], name=op.f("fk_attempts_batch_id")),
         sa.ForeignKeyConstraint(
-            ["obligation_id"], ["obligations.obligation_id"], name=op.f("fk_attempts_obligation_id_obligations")
+            ["obligation_id"], ["obligations.obligation_id"], name=op.f("fk_attempts_obligation_id")
         ),
         sa.PrimaryKeyConstraint("operation_id", name=op.f("pk_attempts")),
         sa.UniqueConstraint("obligation_id", "number", name=op.f("uq_attempts_obligation_id_number")),
@@ -93,9 +91,7 @@ def upgrade() -> None:
         sa.Column("facts", sa.JSON(), nullable=False),
         sa.Column("seen_at", _TIME, nullable=False),
         sa.CheckConstraint("state IN ('paid', 'failed', 'unknown', 'absent')", name=op.f("ck_outcomes_state")),
-        sa.ForeignKeyConstraint(
-            ["operation_id"], ["attempts.operation_id"], name=op.f("fk_outcomes_operation_id_attempts")
-        ),
+        sa.ForeignKeyConstraint(["operation_id"], ["attempts.operation_id"], name=op.f("fk_outcomes_operation_id")),
         sa.PrimaryKeyConstraint("outcome_id", name=op.f("pk_outcomes")),
     )
     op.create_index(op.f("ix_outcomes_operation_id"), "outcomes", ["operation_id"])

@@ -28,9 +28,7 @@ def upgrade() -> None:
         sa.Column("obligation_id", sa.String(length=40), nullable=False),
         sa.Column("why", sa.Text(), nullable=False),
         sa.Column("seen_at", time, nullable=False),
-        sa.ForeignKeyConstraint(
-            ["obligation_id"], ["obligations.obligation_id"], name=op.f("fk_waits_obligation_id_obligations")
-        ),
+        sa.ForeignKeyConstraint(["obligation_id"], ["obligations.obligation_id"], name=op.f("fk_waits_obligation_id")),
         sa.PrimaryKeyConstraint("wait_id", name=op.f("pk_waits")),
     )
     op.create_index(op.f("ix_waits_obligation_id"), "waits", ["obligation_id"])
