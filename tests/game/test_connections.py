@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import uvicorn
 
+from imitable.campaign import Serve
 from imitable.game import protocol
+from imitable.game.listening import configured, listen
 from imitable.store import open_store
 from imitable.testing import invented_campaign
 from playing import Table
@@ -95,3 +99,19 @@ def _hear(connection: socket.socket) -> None:
     with suppress(OSError):
         while connection.recv(65536):
             pass
+
+
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
+def test_who_is_told_to_stop_while_still_beginning_stops(told: signal.Signals, monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_early(config: uvicorn.Config) -> Any:
+        signal.raise_signal(told)
+        return original(config)
+
+    original = uvicorn.Config.get_loop_factory
+    monkeypatch.setattr(uvicorn.Config, "get_loop_factory", too_early)
+    later = threading.Timer(20, signal.pthread_kill, (threading.main_thread().ident, signal.SIGTERM))
+    later.start()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listen(configured(lambda *_: None, Serve()), [listening])  # type: ignore[arg-type]
+    assert later.is_alive(), "only the second time"
+    later.cancel()

@@ -63,8 +63,9 @@ def _configured(app: ASGIApp | Callable[[], ASGIApp], serve: Serve, **more: Any)
 def listen(config: uvicorn.Config, sockets: Sequence[socket.socket]) -> None:
     """Serve until SIGTERM or Ctrl-C; then finish the requests in flight, and return."""
     _allow_connections()
-    with _ended_by_signals():
-        uvicorn.Server(config).run(sockets=list(sockets))
+    server = uvicorn.Server(config)
+    with _ended_by_signals(server):
+        server.run(sockets=list(sockets))
 
 
 def listen_in_processes(config: uvicorn.Config, sockets: Sequence[socket.socket], ready: Callable[[], object]) -> None:
@@ -112,12 +113,19 @@ def _allow_connections() -> None:
 
 
 @contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """uvicorn stops at a signal, and then raises it again: to have stopped as asked is no failure."""
+def _ended_by_signals(server: uvicorn.Server) -> Iterator[None]:
+    """A signal that comes before uvicorn listens to it ends the server too.
+
+    One that uvicorn has stopped at it raises again: to have stopped as asked is no failure.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {each: signal.signal(each, lambda *_: None) for each in (signal.SIGINT, signal.SIGTERM)}
+
+    def end(*_: object) -> None:
+        server.should_exit = True
+
+    before = {each: signal.signal(each, end) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
