@@ -193,7 +193,7 @@ def test_every_word_of_every_page_comes_from_the_catalogue(speak: Speak, polarit
 def test_what_is_said_when_we_are_at_fault_or_someone_is_too_fast_comes_from_it_too(
     speak: Speak, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = speak(wrapped(), "de")
+    here = speak(wrapped(), "de", more="[serve.limits]\nsession_per_second = 0.001\n")
     reader = Reader(here)
     reader.post("/start", code=here.links[0].code, agree="yes")
     for _ in range(1200):
