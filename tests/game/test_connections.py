@@ -111,7 +111,9 @@ def test_who_is_told_to_stop_while_still_beginning_stops(told: signal.Signals, m
     monkeypatch.setattr(uvicorn.Config, "get_loop_factory", too_early)
     later = threading.Timer(20, signal.pthread_kill, (threading.main_thread().ident, signal.SIGTERM))
     later.start()
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        listen(configured(lambda *_: None, Serve()), [listening])  # type: ignore[arg-type]
-    assert later.is_alive(), "only the second time"
-    later.cancel()
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            listen(configured(lambda *_: None, Serve()), [listening])  # type: ignore[arg-type]
+        assert later.is_alive(), "only the second time"
+    finally:
+        later.cancel()

@@ -11,9 +11,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from alembic import command
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, create_engine, insert, inspect, select, text
 
@@ -21,7 +19,7 @@ from building import campaign
 from imitable.campaign import Folder, open_folder
 from imitable.errors import StoreError
 from imitable.store import Store, insert_once, open_store, tables
-from imitable.store.migrating import MIGRATIONS, migrate
+from imitable.store.migrating import migrate, upgrade
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -47,11 +45,8 @@ def begin(store: Store, name: str = "quick") -> None:
 def migrated_from(first: str, url: str) -> Engine:
     """A database that the migrations made, up to `first` at once and from there as `open_store` does it."""
     engine = create_engine(url)
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
     with engine.connect() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, first)
+        upgrade(connection, first)
         connection.commit()
     migrate(engine)
     return engine

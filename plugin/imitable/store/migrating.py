@@ -27,8 +27,26 @@ def migrate(engine: Engine) -> None:
         if set(inspect(connection).get_table_names()).isdisjoint({"alembic_version", *metadata.tables}):
             _make(connection)
         else:
-            _upgrade(connection)
+            upgrade(connection)
         connection.commit()
+
+
+def upgrade(connection: Connection, to: str = "head") -> None:
+    """Run the migrations that are missing up to one. Raises StoreError for a database that a newer version made."""
+    from alembic import command  # takes a good part of what a command needs to begin
+    from alembic.config import Config
+    from alembic.util import CommandError
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, to)
+    except CommandError as error:
+        raise StoreError(
+            f"The database {shown(connection.engine)} was made by a newer version of imitable ({error}). "
+            "Upgrade imitable."
+        ) from error
 
 
 def shown(engine: Engine) -> str:
@@ -42,23 +60,6 @@ def _make(connection: Connection) -> None:
     key = "CONSTRAINT alembic_version_pkc PRIMARY KEY"
     connection.execute(text(f"CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL {key})"))
     connection.execute(text("INSERT INTO alembic_version VALUES (:last)"), {"last": _last()})
-
-
-def _upgrade(connection: Connection) -> None:
-    from alembic import command  # takes a good part of what a command needs to begin
-    from alembic.config import Config
-    from alembic.util import CommandError
-
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    try:
-        command.upgrade(config, "head")
-    except CommandError as error:
-        raise StoreError(
-            f"The database {shown(connection.engine)} was made by a newer version of imitable ({error}). "
-            "Upgrade imitable."
-        ) from error
 
 
 def _last() -> str:
